@@ -1,0 +1,1 @@
+"""The service: MQTT in, one transaction a batch, acknowledged, live figures out. All I/O lives here."""

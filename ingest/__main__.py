@@ -1,0 +1,5 @@
+"""`python -m ingest` is `arceaux`."""
+
+from ingest.cli import main
+
+main()

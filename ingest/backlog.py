@@ -1,0 +1,54 @@
+"""While a backlog drains, old readings arrive late through no fault of their sensors: expiry is held. No I/O.
+
+Held from a connection that found a session, or after a while of a window more than half used, until it is nearly
+empty again; ten minutes at the most. All times are microseconds, given by the caller.
+"""
+
+from typing import Final
+
+from processors.reduce import Moment
+
+_SECOND: Final = 1_000_000
+_BUSY_RATIO: Final = 0.5
+_CALM_RATIO: Final = 0.1
+_BUSY_FOR: Final = 5 * _SECOND
+_CALM_FOR: Final = 1 * _SECOND
+"""A connection begins with an empty window: calm counts only once the backlog had time to arrive."""
+_LONGEST: Final = 600 * _SECOND
+
+
+class Backlog:
+    """Decides whether expiry is held, and as of when freshness is judged meanwhile."""
+
+    def __init__(self, committed_at: int) -> None:
+        """`committed_at` is when the last batch before this process was committed."""
+        self._clock = committed_at
+        self._held_since: int | None = None
+        self._busy_since: int | None = None
+        self._calm_since: int | None = None
+        self._is_spent = False
+
+    def connected(self, now: int, *, session_present: bool) -> None:
+        """Note a connection; the broker kept for us what came meanwhile if it had the session."""
+        if session_present:
+            self._hold(now)
+
+    def judge(self, now: int, ratio: float) -> Moment:
+        """Give the moment to reduce at, for a window used so far."""
+        self._busy_since = (self._busy_since or now) if ratio > _BUSY_RATIO else None
+        self._calm_since = (self._calm_since or now) if ratio < _CALM_RATIO else None
+        is_calm = self._calm_since is not None and now - self._calm_since >= _CALM_FOR
+        if is_calm:
+            self._held_since, self._is_spent = None, False
+        elif self._busy_since is not None and now - self._busy_since >= _BUSY_FOR and not self._is_spent:
+            self._hold(now)
+        if self._held_since is not None and now - self._held_since > _LONGEST:
+            self._held_since, self._is_spent = None, True
+        if self._held_since is None:
+            self._clock = now
+        return Moment(now=now, clock=self._clock, catching_up=self._held_since is not None)
+
+    def _hold(self, now: int) -> None:
+        if self._held_since is None:
+            self._held_since = now
+        self._calm_since = None

@@ -1,0 +1,58 @@
+"""Connections to the database, with every time-out that keeps a dead one from being waited for."""
+
+import asyncio
+from typing import Any, Final
+
+import psycopg
+import structlog
+
+from ingest.backoff import Backoff
+from ingest.errors import ArceauxError, Verdict, describe, judge
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+SCHEMA: Final = "arceaux"
+_OPTIONS: Final = (
+    f"-c search_path={SCHEMA},public -c timezone=UTC -c statement_timeout=30s -c lock_timeout=5s"
+    " -c idle_in_transaction_session_timeout=60s"
+)
+
+log = structlog.get_logger()
+
+
+async def connect(url: str, purpose: str) -> Connection:
+    """Open a connection in autocommit mode to a server that takes writes."""
+    return await psycopg.AsyncConnection.connect(
+        url,
+        autocommit=True,
+        connect_timeout=5,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=15_000,
+        target_session_attrs="read-write",
+        application_name=f"arceaux {purpose}",
+        options=_OPTIONS,
+    )
+
+
+async def connect_patiently(url: str, purpose: str) -> Connection:
+    """Open a connection, waiting for a server that is absent, with back-off.
+
+    Raises ArceauxError for what waiting does not mend, such as a wrong password.
+    """
+    backoff = Backoff()
+    while True:
+        try:
+            return await connect(url, purpose)
+        except (psycopg.Error, OSError) as error:
+            if judge(error, 1) is not Verdict.RETRY or _is_refusal(error):
+                raise ArceauxError(f"database: {describe(error)}; check ARCEAUX_DATABASE_URL") from None
+            wait = backoff.wait()
+            log.warning("database_waiting", error=describe(error), wait=round(wait, 1))
+            await asyncio.sleep(wait)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell a server that answered no from one that did not answer: libpq gives neither a SQLSTATE."""
+    return any(words in str(error) for words in ("authentication failed", "does not exist", "no pg_hba.conf entry"))

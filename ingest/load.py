@@ -1,0 +1,96 @@
+"""At start: the registry into the database, and the state of the world out of it."""
+
+from typing import Any, Final
+
+import numpy as np
+from psycopg import AsyncCursor
+
+from ingest.database import Connection
+from ingest.sql import load_queries
+from processors.availability import FIGURE_STATUSES, quality_bits
+from processors.columns import NEVER, NO_SEQ
+from processors.layout import Ids, Layout
+from processors.reduce import World
+from processors.times import from_datetime
+from schemas.registry import Registry
+
+_SQL: Final = load_queries("load.sql")
+
+
+async def register(connection: Connection, registry: Registry) -> Ids:
+    """Write the registry's assets, in a transaction of their own, and give their ids.
+
+    What left the registry keeps its rows, since raw readings point to them, but has no live figure any more.
+    """
+    async with connection.transaction():
+        await connection.execute(_SQL["lock_registry"])
+        parks = registry.car_park
+        attributes = ("code", "name", "zone", "capacity", "latitude", "longitude", "basis")
+        await connection.execute(
+            _SQL["upsert_car_parks"], [[getattr(park, name) for park in parks] for name in attributes]
+        )
+        car_parks = dict(await _rows(connection, "car_park_ids"))
+        spots = [(car_parks[park.code], spot.label, spot.kind) for park in parks for spot in park.all_spots()]
+        await connection.execute(_SQL["upsert_spots"], [[row[column] for row in spots] for column in range(3)])
+        await connection.execute(_SQL["forget_departed"], ([car_parks[park.code] for park in parks],))
+        spot_ids = {(code, label): number for code, label, number in await _rows(connection, "spot_ids")}
+    return Ids(car_parks, spot_ids)
+
+
+async def load_world(connection: Connection, layout: Layout) -> World:
+    """Read the state back, for the assets of the layout."""
+    world = World.unknown(layout)
+    spot_index = {number: index for index, number in enumerate(layout.spot_id.tolist())}
+    car_park_index = {number: index for index, number in enumerate(layout.car_park_id.tolist())}
+    for spot_id, *values in await _rows(connection, "spot_states"):
+        if spot_id in spot_index:
+            _set_spot(world, spot_index[spot_id], *values)
+    for car_park_id, *values in await _rows(connection, "count_states"):
+        if car_park_id in car_park_index:
+            _set_count(world, car_park_index[car_park_id], *values)
+    for car_park_id, *figure in await _rows(connection, "figures"):
+        if car_park_id in car_park_index:
+            _set_figure(world, car_park_index[car_park_id], *figure)
+    for capacity, free, occupied, unknown, observed_at in await _rows(connection, "city", (len(car_park_index),)):
+        _set_figure(world, -1, capacity, free, occupied, unknown, FIGURE_STATUSES[0], False, [], observed_at)  # noqa: FBT003 - a row
+    return world
+
+
+async def _rows(connection: Connection, query: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    cursor: AsyncCursor[tuple[Any, ...]] = await connection.execute(_SQL[query], parameters)
+    return await cursor.fetchall()
+
+
+def _micros(value: Any) -> int:  # noqa: ANN401 - a column that may be null
+    return NEVER if value is None else from_datetime(value)
+
+
+def _set_spot(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query
+    occupied, since, observed_at, battery, last_seq = row
+    spots = world.spots
+    spots.key[index] = 2 * from_datetime(observed_at) + occupied
+    spots.since[index] = from_datetime(since)
+    spots.battery[index] = np.nan if battery is None else battery
+    spots.last_seq[index] = NO_SEQ if last_seq is None else last_seq
+
+
+def _set_count(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query
+    free, free_at, total, total_at, status, status_at = row
+    counts = world.counts
+    counts.free[index], counts.free_at[index] = free or 0, _micros(free_at)
+    counts.total[index], counts.total_at[index] = total or 0, _micros(total_at)
+    counts.status[index], counts.status_at[index] = (status or "").encode(), _micros(status_at)
+
+
+def _set_figure(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query
+    capacity, free, occupied, unknown, status, stale, quality, observed_at = row
+    world.figures[index] = (
+        capacity,
+        free,
+        occupied,
+        unknown,
+        FIGURE_STATUSES.index(status),
+        stale,
+        quality_bits(quality),
+        _micros(observed_at),
+    )

@@ -1,0 +1,74 @@
+"""Every metric, declared once, on a registry of its own. Labels come from closed sets or from the registry file."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from processors.columns import Records
+from schemas.reasons import Reason
+from schemas.topics import ROUTES
+
+OUTCOMES: Final = ("stored", "duplicate", "dead_lettered", "refused")
+
+_SIZES: Final = (1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000)
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The service's metrics; `registry` is what the ops endpoint shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.messages = self._counter("messages_received", "Messages of committed batches, redeliveries too.", "route")
+        self.readings = self._counter(
+            "readings", "Readings of committed batches by what became of them.", "route", "outcome"
+        )
+        self.dead_letters = self._counter("dead_letters", "Dead letters written, by reason.", "reason")
+        self.publications = self._counter("publications", "Live figures acknowledged by the broker.")
+        self.reconnects = self._counter("reconnects", "Times the consumer connected again.")
+        self.sessions_lost = self._counter("sessions_lost", "Times the broker had forgotten the consumer's session.")
+        self.batch_readings = self._histogram("batch_readings", "Readings in a committed batch.", _SIZES)
+        self.commit_seconds = self._histogram("commit_seconds", "Time from begin to commit of a batch.", _SECONDS)
+        self.receive_to_commit = self._histogram(
+            "receive_to_commit_seconds", "Time from a batch's oldest arrival to its commit.", _SECONDS
+        )
+        self.event_to_publish = self._histogram(
+            "event_to_publish_seconds", "Time from the arrival that changed a figure to its publication.", _SECONDS
+        )
+        self.unacknowledged = self._gauge("unacknowledged", "Messages received and not yet acknowledged.")
+        self.window_ratio = self._gauge("receive_window_ratio", "Part of the Receive Maximum in use.")
+        self.broker_connected = self._gauge("broker_connected", "1 while all subscriptions are granted.")
+        self.database_up = self._gauge("database_up", "1 while the last database call succeeded.")
+        self.last_commit = self._gauge("last_commit_timestamp_seconds", "When a batch was last committed.")
+        self.car_park_free = self._gauge("car_park_free", "Free places by the live figure.", "car_park")
+        self.car_park_stale = self._gauge("car_park_stale", "1 where nothing of the car park is fresh.", "car_park")
+        self._show_zeros()
+
+    def show_figures(self, codes: Sequence[str], figures: Records) -> None:
+        """Show the live figures of the car parks."""
+        for code, free, stale in zip(codes, figures["free"].tolist(), figures["stale"].tolist(), strict=False):
+            self.car_park_free.labels(code).set(free)
+            self.car_park_stale.labels(code).set(stale)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"arceaux_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"arceaux_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"arceaux_{name}", text, registry=self.registry, buckets=buckets)
+
+    def _show_zeros(self) -> None:
+        """Make every labelled series exist from the start: a rate over a series that appears late misses its rise."""
+        for route in ROUTES:
+            self.messages.labels(route)
+            for outcome in OUTCOMES:
+                self.readings.labels(route, outcome)
+        for reason in Reason:
+            self.dead_letters.labels(reason)

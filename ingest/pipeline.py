@@ -1,0 +1,152 @@
+"""The way of one batch, from the inbox to the acknowledgement.
+
+    gather -> decode ~> reduce -> commit -> adopt -> acknowledge
+
+While one batch commits, the next one gathers and decodes; its reduce waits for the adopt before it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from ingest.backlog import Backlog
+from ingest.inbox import Inbox
+from ingest.metrics import OUTCOMES, Metrics
+from ingest.mqtt import Consumer
+from ingest.poison import PoisonError
+from ingest.store import Start, Store
+from ingest.transaction import Batch, Outcome
+from ingest.window import Window
+from processors.dead_letters import dead_letters
+from processors.decode import Decoded, Limits, Reject, decode
+from processors.reduce import Reduced, reduce
+from processors.times import to_datetime
+from schemas.delivery import Delivery
+from schemas.reasons import Reason
+
+TICK: Final = 1.0
+"""Seconds after which an empty batch is made, so that silence expires without messages."""
+_HALF_WINDOW: Final = 0.5
+
+
+class Gathered(NamedTuple):
+    """A batch on its way to the database; empty on a tick."""
+
+    deliveries: Sequence[Delivery]
+    decoded: Decoded
+
+
+class Pipeline:
+    """Moves batches. Its two loops are tasks of the service; see the module."""
+
+    def __init__(  # noqa: PLR0913 - the parts it connects
+        self,
+        *,
+        start: Start,
+        inbox: Inbox,
+        window: Window,
+        consumer: Consumer,
+        store: Store,
+        backlog: Backlog,
+        metrics: Metrics,
+        limits: Limits,
+        max_delay: float,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._layout, self._world = start.layout, start.world
+        self._inbox, self._window, self._consumer, self._store = inbox, window, consumer, store
+        self._backlog, self._metrics, self._limits = backlog, metrics, limits
+        self._max_delay = max_delay
+        self._on_change = on_change
+        self._decoded: asyncio.Queue[Gathered] = asyncio.Queue(maxsize=1)
+        self._is_stopping = False
+        self.has_committed = False
+
+    async def gather_and_decode(self) -> None:
+        """Make batches until stopped and the inbox is empty."""
+        while not (self._is_stopping and not len(self._inbox)):
+            await self._gather()
+            deliveries = self._inbox.take()
+            self._consumer.regulate()
+            await self._decoded.put(Gathered(deliveries, decode(deliveries, self._layout, self._limits)))
+
+    async def settle_batches(self) -> None:
+        """Settle what was decoded, one batch after the other; cancelled by the service once `drained`."""
+        while True:
+            gathered = await self._decoded.get()
+            await self._settle(gathered)
+            self._decoded.task_done()
+
+    def stop(self) -> None:
+        """Take what the inbox holds and no more."""
+        self._is_stopping = True
+        self._inbox.wake()
+
+    async def drained(self) -> None:
+        """Wait until every batch made so far is settled."""
+        await self._decoded.join()
+
+    async def _gather(self) -> None:
+        """Wait until a batch is worth taking: full, old, urgent for the window, or a tick without messages."""
+        if not len(self._inbox):
+            await self._inbox.wait(TICK)
+        deadline = time.monotonic() + self._max_delay
+        while len(self._inbox) and not self._is_stopping:
+            left = deadline - time.monotonic()
+            if left <= 0 or self._inbox.has_batch or self._window.ratio >= _HALF_WINDOW:
+                return
+            await self._inbox.wait(left)
+
+    async def _settle(self, gathered: Gathered) -> None:
+        """Reduce, commit, adopt, acknowledge."""
+        deliveries, decoded = gathered
+        if deliveries and self._window.will_return(deliveries[0].epoch):
+            return
+        moment = self._backlog.judge(time.time_ns() // 1000, self._window.ratio)
+        reduced = reduce(self._world, self._layout, decoded, moment)
+        if not (reduced.is_empty and self.has_committed):
+            began = time.monotonic()
+            reduced, outcome = await self._commit(reduced, deliveries)
+            self._observe(outcome, deliveries, time.monotonic() - began)
+        self._world = reduced.world
+        self._consumer.acknowledge(deliveries)
+        self._metrics.unacknowledged.set(self._window.unacknowledged)
+        self._metrics.window_ratio.set(self._window.ratio)
+        self._metrics.show_figures(self._layout.codes, self._world.figures)
+        if len(reduced.changed_figures):
+            self._on_change()
+
+    async def _commit(self, reduced: Reduced, deliveries: Sequence[Delivery]) -> tuple[Reduced, Outcome]:
+        """Commit; where the database refuses single readings, dead-letter those and commit the rest."""
+        batch = self._batch(reduced, deliveries)
+        try:
+            return reduced, await self._store.commit(batch)
+        except PoisonError:
+            poison = await self._store.find_poison(batch)
+        rejects = [
+            Reject(index, self._layout.routes[deliveries[index].topic].route, Reason.DATABASE_REJECTED, detail)
+            for index, detail in poison.items()
+        ]
+        moment = self._backlog.judge(time.time_ns() // 1000, self._window.ratio)
+        reduced = reduce(self._world, self._layout, reduced.decoded.without(rejects), moment)
+        return reduced, await self._store.commit(self._batch(reduced, deliveries))
+
+    def _batch(self, reduced: Reduced, deliveries: Sequence[Delivery]) -> Batch:
+        letters = dead_letters(reduced.decoded.rejects, deliveries)
+        return Batch(self._layout, reduced, letters, to_datetime(time.time_ns() // 1000))
+
+    def _observe(self, outcome: Outcome, deliveries: Sequence[Delivery], seconds: float) -> None:
+        self.has_committed = True
+        metrics, now = self._metrics, time.time()
+        metrics.last_commit.set(now)
+        metrics.commit_seconds.observe(seconds)
+        if deliveries:
+            metrics.batch_readings.observe(sum(tally.readings for tally in outcome.tallies.values()))
+            metrics.receive_to_commit.observe(now - deliveries[0].received_at / 1e6)
+        for route, tally in outcome.tallies.items():
+            metrics.messages.labels(route).inc(tally.messages)
+            for name in OUTCOMES:
+                metrics.readings.labels(route, name).inc(getattr(tally, name))
+        for reason, count in outcome.dead_letters.items():
+            metrics.dead_letters.labels(reason).inc(count)

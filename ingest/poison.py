@@ -1,0 +1,71 @@
+"""A batch that the database refuses: which of its readings are to blame."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+import psycopg
+
+from ingest.database import Connection
+from ingest.errors import ArceauxError, Verdict, describe, judge
+from ingest.transaction import SQL, Batch, copy, count_columns, event_columns
+from processors.columns import Records
+from processors.pgcopy import Column
+
+_MOST: Final = 100
+"""More bad readings in one batch mean that not they are wrong but something else, a schema for instance."""
+
+
+class PoisonError(Exception):
+    """The database refuses something in the batch itself."""
+
+
+async def find_poison(connection: Connection, batch: Batch) -> dict[int, str]:
+    """Bisect the batch by trial, under savepoints that are all rolled back; give errors by the reading's delivery.
+
+    Raises ArceauxError where no reading is to blame, or too many are.
+    """
+    found: dict[int, str] = {}
+    async with connection.transaction(force_rollback=True):
+        events = partial(event_columns, batch.layout)
+        await _bisect(connection, "parking_event", events, batch.reduced.events, found)
+        counts = partial(count_columns, batch.layout)
+        await _bisect(connection, "parking_count", counts, batch.reduced.counts, found)
+    if not found:
+        raise ArceauxError("the database refuses a batch, but none of its readings by itself; nothing was acknowledged")
+    return found
+
+
+async def _bisect(
+    connection: Connection,
+    table: str,
+    columns_of: Callable[[Records], Sequence[Column]],
+    readings: Records,
+    found: dict[int, str],
+) -> None:
+    suspects = [readings]
+    while suspects:
+        part = suspects.pop()
+        error = await _try(connection, table, columns_of(part)) if len(part) else None
+        if error is None:
+            continue
+        if len(part) == 1:
+            found[part["delivery"][0].item()] = describe(error)
+        else:
+            middle = len(part) // 2
+            suspects += [part[:middle], part[middle:]]
+        if len(found) > _MOST:
+            raise ArceauxError(f"the database refuses more than {_MOST} readings of a batch: {describe(error)}")
+
+
+async def _try(connection: Connection, table: str, columns: Sequence[Column]) -> Exception | None:
+    """Give the error that isolates these readings, None where they are good."""
+    try:
+        async with connection.transaction(force_rollback=True):
+            await copy(connection, f"stage_{table}", columns)
+            await connection.execute(SQL[f"merge_{table}"])
+    except (psycopg.Error, OverflowError, TypeError, UnicodeEncodeError) as error:
+        if judge(error, 1) is not Verdict.ISOLATE:
+            raise
+        return error
+    return None

@@ -1,0 +1,177 @@
+"""The publisher: what is retained at the broker equals the outbox, after a restart of anything.
+
+It sends figures whose revision is newer than the one the broker has acknowledged, all of them on every connect, and
+answers a figure that somebody else wrote by the right one.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import aiomqtt
+import psycopg
+import structlog
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from ingest.backoff import Backoff
+from ingest.database import connect_patiently
+from ingest.errors import ArceauxError, Verdict, describe, judge
+from ingest.metrics import Metrics
+from ingest.outbox import Figure, Outbox
+from schemas.registry import Registry
+from schemas.settings import Settings
+from schemas.topics import Topics
+
+_LOOK_AGAIN: Final = 0.1
+"""Seconds between looks where nothing in this process says that a figure changed: another one may have."""
+_LOCK_EVERY: Final = 2.0
+_RESEND_OTHERS: Final = 900.0
+"""Seconds after which a figure that rests on no counter is sent again."""
+_LONG_AGO: Final = float("-inf")
+_AT_LEAST_ONCE: Final = 1
+
+log = structlog.get_logger()
+
+
+class Publisher:
+    """Keeps the retained figures right, for ever. `changed` wakes it."""
+
+    def __init__(self, settings: Settings, registry: Registry, metrics: Metrics) -> None:
+        self._settings = settings
+        self._topics = Topics(settings.topic_root)
+        self._metrics = metrics
+        self._interval = settings.publish_interval.total_seconds()
+        self._resend = _resend_seconds(registry, self._topics)
+        self._changed = asyncio.Event()
+        self._sent: dict[str, Figure] = {}
+        self._sent_at: dict[str, float] = {}
+        self._intruded: set[str] = set()
+
+    def changed(self) -> None:
+        """Say that the outbox has something new."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled, connecting to database and broker again whenever one of them is lost."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._serve(backoff)
+            except* (aiomqtt.MqttError, psycopg.Error, OSError, TimeoutError) as errors:
+                error = _first(errors)
+                if not isinstance(error, aiomqtt.MqttError) and judge(error, 1) is not Verdict.RETRY:
+                    raise ArceauxError(f"publisher: {describe(error)}") from error
+                reason = describe(error)
+            wait = backoff.wait()
+            log.warning("publisher_waiting", reason=reason, wait=round(wait, 1))
+            await asyncio.sleep(wait)
+
+    async def _serve(self, backoff: Backoff) -> None:
+        async with await connect_patiently(self._settings.database_url, "publisher") as connection:
+            outbox = Outbox(connection, self._topics)
+            while not await outbox.try_lock():  # noqa: ASYNC110 - the lock is another process's, in the database
+                await asyncio.sleep(_LOCK_EVERY)
+            async with self._client() as client:
+                await self._send_all(client, outbox, await outbox.load())
+                for topic in outbox.acknowledged.keys() - self._resend.keys():
+                    await self._clear(client, topic)
+                    await outbox.forget(topic)
+                await client.subscribe(
+                    self._topics.live_filter, options=SubscribeOptions(qos=_AT_LEAST_ONCE, noLocal=True)
+                )
+                log.info("publisher_ready", figures=len(self._sent))
+                backoff.reset()
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._watch(client), name="watch live topics")
+                    tasks.create_task(self._publish(client, outbox), name="publish")
+
+    async def _publish(self, client: aiomqtt.Client, outbox: Outbox) -> None:
+        while True:
+            await self._wait_for_change()
+            due = {topic: self._sent[topic] for topic in (*self._fading(), *self._intruded) if topic in self._sent}
+            due |= {figure.topic: figure for figure in await outbox.newer()}
+            now = time.monotonic()
+            ready = [f for f in due.values() if now - self._sent_at.get(f.topic, _LONG_AGO) >= self._interval]
+            for topic in self._intruded - self._sent.keys():
+                await self._clear(client, topic)
+            self._intruded &= due.keys() - {figure.topic for figure in ready}
+            await self._send_all(client, outbox, ready)
+
+    def _fading(self) -> list[str]:
+        """Give the topics whose retained figure is to be sent again before it expires."""
+        now = time.monotonic()
+        return [topic for topic, at in self._sent_at.items() if now - at >= self._resend.get(topic, _RESEND_OTHERS)]
+
+    async def _send_all(self, client: aiomqtt.Client, outbox: Outbox, figures: Sequence[Figure]) -> None:
+        if figures:
+            await asyncio.gather(*(self._send(client, figure) for figure in figures))
+            self._observe(figures, await outbox.record(figures))
+
+    async def _send(self, client: aiomqtt.Client, figure: Figure) -> None:
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's own lack
+        properties.MessageExpiryInterval = round(2 * self._resend.get(figure.topic, _RESEND_OTHERS))
+        self._sent[figure.topic], self._sent_at[figure.topic] = figure, time.monotonic()
+        await client.publish(figure.topic, figure.payload, qos=_AT_LEAST_ONCE, retain=True, properties=properties)
+
+    async def _watch(self, client: aiomqtt.Client) -> None:
+        """Note live topics on which somebody else wrote something else than we did last."""
+        async for message in client.messages:
+            topic = str(message.topic)
+            sent = self._sent.get(topic)
+            if (sent.payload if sent else b"") != message.payload:
+                self._intruded.add(topic)
+                self._changed.set()
+
+    async def _clear(self, client: aiomqtt.Client, topic: str) -> None:
+        await client.publish(topic, b"", qos=_AT_LEAST_ONCE, retain=True)
+        log.info("live_topic_cleared", reason="no car park of the registry")
+
+    async def _wait_for_change(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_AGAIN):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+        self._changed.clear()
+
+    def _observe(self, sent: Sequence[Figure], new: Sequence[Figure]) -> None:
+        self._metrics.publications.inc(len(sent))
+        now = time.time()
+        for figure in new:
+            if figure.arrived_at is not None:
+                self._metrics.event_to_publish.observe(now - figure.arrived_at.timestamp())
+
+    def _client(self) -> aiomqtt.Client:
+        address = self._settings.broker
+        return aiomqtt.Client(
+            address.host,
+            address.port,
+            username=address.username,
+            password=address.password,
+            identifier=f"{self._settings.client_id}-publisher",
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=True,
+            tls_context=ssl.create_default_context() if address.tls else None,
+            timeout=10,
+            keepalive=30,
+        )
+
+
+def _resend_seconds(registry: Registry, topics: Topics) -> Mapping[str, float]:
+    """Give, for every live topic of the registry, after how many seconds its figure is sent again."""
+    seconds = {
+        topics.live(park.code): park.stale_after.total_seconds() if park.basis == "count" else _RESEND_OTHERS
+        for park in registry.car_park
+    }
+    return seconds | {topics.live_city: _RESEND_OTHERS}
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> Exception:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, Exception) else RuntimeError(str(error))

@@ -1,0 +1,141 @@
+"""The service: opens its parts sink first, runs their tasks in one group, drains and closes them source first.
+
+A task that dies ends the process: nothing here is restarted behind the operator's back.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+
+import structlog
+
+from ingest.backlog import Backlog
+from ingest.inbox import Inbox
+from ingest.metrics import Metrics
+from ingest.mqtt import Consumer, Identity
+from ingest.ops import serve_ops
+from ingest.pipeline import Pipeline
+from ingest.publisher import Publisher
+from ingest.store import Start, Store
+from ingest.window import Window
+from processors.columns import NEVER
+from processors.decode import Limits
+from processors.times import from_datetime
+from schemas.live import ServiceStatus
+from schemas.registry import Registry
+from schemas.settings import Settings
+from schemas.topics import Topics
+
+log = structlog.get_logger()
+
+
+async def run_service(settings: Settings, registry: Registry) -> None:
+    """Run until SIGTERM or SIGINT, then drain.
+
+    Raises ArceauxError, LeaseLostError among them, for what a restart or an operator has to mend.
+    """
+    stop = _stop_on_signals()
+    metrics = Metrics()
+    topics = Topics(settings.topic_root)
+    store = Store(settings.database_url, settings.client_id, metrics)
+    try:
+        start = await _unless(stop, store.open(registry, topics))
+        if start is not None:
+            await _run(settings, registry, metrics, store, start, stop)
+    finally:
+        await store.close()
+    log.info("stopped")
+
+
+async def _run(
+    settings: Settings, registry: Registry, metrics: Metrics, store: Store, start: Start, stop: asyncio.Event
+) -> None:
+    inbox = Inbox(settings.batch_max_readings)
+    window = Window(settings.receive_maximum)
+    consumer = Consumer(settings.broker, _identity(settings, start.layout.topics), inbox, window, metrics)
+    backlog = Backlog(from_datetime(start.committed_at) if start.committed_at else NEVER)
+    consumer.on_connected = lambda present: backlog.connected(_now(), session_present=present)
+    publisher = Publisher(settings, registry, metrics)
+    pipeline = Pipeline(
+        start=start,
+        inbox=inbox,
+        window=window,
+        consumer=consumer,
+        store=store,
+        backlog=backlog,
+        metrics=metrics,
+        limits=Limits(settings.max_payload_bytes, _micros(settings.max_lateness), _micros(settings.max_future)),
+        max_delay=settings.batch_max_delay.total_seconds(),
+        on_change=publisher.changed,
+    )
+    with serve_ops(
+        settings.ops_host,
+        settings.ops_port,
+        metrics.registry,
+        lambda: consumer.is_subscribed and pipeline.has_committed,
+    ) as address:
+        log.info("started", ops=address, client_id=settings.client_id)
+        async with asyncio.TaskGroup() as tasks:
+            endless = [
+                tasks.create_task(pipeline.settle_batches(), name="settle"),
+                tasks.create_task(publisher.run(), name="publish"),
+            ]
+            gathering = tasks.create_task(pipeline.gather_and_decode(), name="gather")
+            consuming = tasks.create_task(consumer.run(store), name="consume")
+            await stop.wait()
+            log.info("draining", waiting=len(inbox))
+            await _drain(settings, consumer, pipeline, gathering)
+            for task in (*endless, gathering, consuming):
+                task.cancel()
+
+
+async def _drain(settings: Settings, consumer: Consumer, pipeline: Pipeline, gathering: asyncio.Task[None]) -> None:
+    """Stop taking in, commit and acknowledge what was received, say that we are offline."""
+    consumer.stop_intake()
+    pipeline.stop()
+    try:
+        async with asyncio.timeout(settings.drain_timeout.total_seconds()):
+            await asyncio.wait([gathering])
+            await pipeline.drained()
+    except TimeoutError:
+        log.warning("drain_cut_short", remedy="what was not committed comes again at the next start")
+    await consumer.close()
+
+
+async def _unless(stop: asyncio.Event, opening: object) -> Start | None:
+    """Await the opening of the store, giving up on a signal."""
+    task = asyncio.ensure_future(opening)  # type: ignore[call-overload] # a coroutine
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if task.done():
+        return task.result()  # type: ignore[no-any-return] # as above
+    task.cancel()
+    await asyncio.wait([task])
+    return None
+
+
+def _identity(settings: Settings, topics: Topics) -> Identity:
+    since = datetime.now(UTC)
+    status: Callable[[str], bytes] = lambda state: ServiceStatus(  # noqa: E731 - closes over since
+        state=state, version=version("arceaux"), since=since
+    ).payload()
+    return Identity(settings.client_id, topics.data_filters, topics.status(settings.client_id), status)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _now() -> int:
+    return from_datetime(datetime.now(UTC))
+
+
+def _micros(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)

@@ -1,0 +1,39 @@
+-- name: lock_registry
+SELECT pg_advisory_xact_lock(hashtextextended('arceaux.registry', 0))
+
+-- name: upsert_car_parks
+INSERT INTO car_park AS held (code, name, zone, capacity, latitude, longitude, basis)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::integer[], %s::double precision[],
+                     %s::double precision[], %s::text[])
+ON CONFLICT (code) DO UPDATE SET
+    name = excluded.name, zone = excluded.zone, capacity = excluded.capacity, latitude = excluded.latitude,
+    longitude = excluded.longitude, basis = excluded.basis
+WHERE (held.name, held.zone, held.capacity, held.latitude, held.longitude, held.basis)
+      IS DISTINCT FROM
+      (excluded.name, excluded.zone, excluded.capacity, excluded.latitude, excluded.longitude, excluded.basis)
+
+-- name: car_park_ids
+SELECT code, id FROM car_park
+
+-- name: upsert_spots
+INSERT INTO spot AS held (car_park_id, label, kind)
+SELECT * FROM unnest(%s::integer[], %s::text[], %s::text[])
+ON CONFLICT (car_park_id, label) DO UPDATE SET kind = excluded.kind WHERE held.kind <> excluded.kind
+
+-- name: spot_ids
+SELECT code, label, spot.id FROM spot JOIN car_park ON car_park.id = car_park_id
+
+-- name: forget_departed
+DELETE FROM availability WHERE car_park_id <> ALL(%s)
+
+-- name: spot_states
+SELECT spot_id, occupied, since, observed_at, battery, last_seq FROM spot_state
+
+-- name: count_states
+SELECT car_park_id, free, free_at, total, total_at, status, status_at FROM count_state
+
+-- name: figures
+SELECT car_park_id, capacity, free, occupied, unknown, status, stale, quality, observed_at FROM availability
+
+-- name: city
+SELECT capacity, free, occupied, unknown, observed_at FROM city_availability WHERE car_parks = %s

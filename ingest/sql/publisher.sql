@@ -1,0 +1,29 @@
+-- name: try_lock
+SELECT pg_try_advisory_lock(hashtextextended('arceaux.publisher', 0))
+
+-- name: car_parks
+SELECT figure.car_park_id, park.code AS car_park, park.name, park.zone, figure.status, park.basis, figure.capacity,
+       figure.free, figure.occupied, figure.unknown, figure.stale, figure.quality, figure.observed_at,
+       figure.arrived_at, figure.revision
+FROM availability AS figure JOIN car_park AS park ON park.id = figure.car_park_id
+WHERE %(all)s OR figure.revision > coalesce((SELECT publication.revision FROM publication WHERE topic = %(prefix)s || park.code), 0)
+
+-- name: city
+SELECT car_parks, capacity, free, occupied, unknown, observed_at, revision FROM city_availability
+WHERE %(all)s OR revision > coalesce((SELECT publication.revision FROM publication WHERE topic = %(topic)s), 0)
+
+-- name: published
+SELECT topic, revision FROM publication
+
+-- name: record
+INSERT INTO publication AS held (topic, revision, published_at) VALUES (%(topic)s, %(revision)s, %(at)s)
+ON CONFLICT (topic) DO UPDATE SET
+    revision = greatest(held.revision, excluded.revision), published_at = excluded.published_at
+
+-- name: record_history
+INSERT INTO availability_history (time, car_park_id, free, occupied, unknown, capacity, status, revision)
+VALUES (%(at)s, %(car_park_id)s, %(free)s, %(occupied)s, %(unknown)s, %(capacity)s, %(status)s, %(revision)s)
+ON CONFLICT DO NOTHING
+
+-- name: forget
+DELETE FROM publication WHERE topic = %s

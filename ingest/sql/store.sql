@@ -1,0 +1,91 @@
+-- name: raise_lease
+INSERT INTO worker (name, lease, batch) VALUES (%s, 1, 0)
+ON CONFLICT (name) DO UPDATE SET lease = worker.lease + 1
+RETURNING lease, batch, committed_at
+
+-- name: fence
+UPDATE worker SET batch = %(batch)s, committed_at = now()
+WHERE name = %(name)s AND lease = %(lease)s AND batch = %(batch)s - 1
+
+-- name: worker
+SELECT lease, batch, filters FROM worker WHERE name = %s
+
+-- name: remember_filters
+UPDATE worker SET filters = %s WHERE name = %s AND lease = %s
+
+-- name: stage_tables
+CREATE TEMP TABLE stage_parking_event (LIKE parking_event) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE stage_parking_count (LIKE parking_count) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE stage_spot_state (
+    spot_id integer, occupied boolean, since timestamptz, observed_at timestamptz,
+    battery double precision, last_seq integer
+) ON COMMIT DELETE ROWS
+
+-- name: copy_parking_event
+COPY parking_event (time, spot_id, occupied, arrived_at) FROM STDIN (FORMAT BINARY)
+
+-- name: stage_parking_event
+COPY stage_parking_event (time, spot_id, occupied, arrived_at) FROM STDIN (FORMAT BINARY)
+
+-- name: merge_parking_event
+INSERT INTO parking_event SELECT * FROM stage_parking_event ON CONFLICT DO NOTHING
+
+-- name: copy_parking_count
+COPY parking_count (time, car_park_id, free, total, status, arrived_at) FROM STDIN (FORMAT BINARY)
+
+-- name: stage_parking_count
+COPY stage_parking_count (time, car_park_id, free, total, status, arrived_at) FROM STDIN (FORMAT BINARY)
+
+-- name: merge_parking_count
+INSERT INTO parking_count SELECT * FROM stage_parking_count ON CONFLICT DO NOTHING
+
+-- name: stage_spot_state
+COPY stage_spot_state (spot_id, occupied, since, observed_at, battery, last_seq) FROM STDIN (FORMAT BINARY)
+
+-- name: merge_spot_state
+INSERT INTO spot_state
+SELECT spot_id, occupied, since, observed_at, nullif(battery, 'NaN'), nullif(last_seq, -1) FROM stage_spot_state
+ON CONFLICT (spot_id) DO UPDATE SET
+    occupied = excluded.occupied, since = excluded.since, observed_at = excluded.observed_at,
+    battery = excluded.battery, last_seq = excluded.last_seq
+
+-- name: upsert_count_state
+INSERT INTO count_state (car_park_id, free, free_at, total, total_at, status, status_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (car_park_id) DO UPDATE SET
+    free = excluded.free, free_at = excluded.free_at, total = excluded.total, total_at = excluded.total_at,
+    status = excluded.status, status_at = excluded.status_at
+
+-- name: upsert_availability
+INSERT INTO availability (car_park_id, free, occupied, unknown, capacity, status, stale, quality, observed_at,
+                          arrived_at, revision)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, nextval('revision'))
+ON CONFLICT (car_park_id) DO UPDATE SET
+    free = excluded.free, occupied = excluded.occupied, unknown = excluded.unknown, capacity = excluded.capacity,
+    status = excluded.status, stale = excluded.stale, quality = excluded.quality,
+    observed_at = excluded.observed_at, arrived_at = excluded.arrived_at, revision = excluded.revision
+
+-- name: upsert_city
+INSERT INTO city_availability (car_parks, capacity, free, occupied, unknown, observed_at, revision)
+VALUES (%s, %s, %s, %s, %s, %s, nextval('revision'))
+ON CONFLICT (singleton) DO UPDATE SET
+    car_parks = excluded.car_parks, capacity = excluded.capacity, free = excluded.free,
+    occupied = excluded.occupied, unknown = excluded.unknown, observed_at = excluded.observed_at,
+    revision = excluded.revision
+
+-- name: upsert_dead_letters
+INSERT INTO dead_letter AS held (received_at, topic, payload, size, digest, reason, detail, repeats, last_seen_at)
+SELECT * FROM unnest(%s::timestamptz[], %s::text[], %s::bytea[], %s::integer[], %s::bytea[], %s::text[], %s::text[],
+                     %s::bigint[], %s::timestamptz[])
+ON CONFLICT (digest) DO UPDATE SET
+    repeats = held.repeats + excluded.repeats + 1,
+    last_seen_at = greatest(held.last_seen_at, excluded.last_seen_at)
+RETURNING digest, xmax = 0
+
+-- name: add_to_ledger
+INSERT INTO ledger AS held (minute, worker, route, messages, readings, stored, duplicate, dead_lettered, refused)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (minute, worker, route) DO UPDATE SET
+    messages = held.messages + excluded.messages, readings = held.readings + excluded.readings,
+    stored = held.stored + excluded.stored, duplicate = held.duplicate + excluded.duplicate,
+    dead_lettered = held.dead_lettered + excluded.dead_lettered, refused = held.refused + excluded.refused

@@ -1,0 +1,175 @@
+"""The writer's connection: one transaction a batch behind the fence, tried again until it is certain."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import psycopg
+import structlog
+
+from ingest import load
+from ingest.backoff import Backoff
+from ingest.database import Connection, connect, connect_patiently
+from ingest.errors import ArceauxError, LeaseLostError, Verdict, describe, judge
+from ingest.metrics import Metrics
+from ingest.migrate import check_schema, find_server
+from ingest.poison import PoisonError, find_poison
+from ingest.transaction import SQL, Batch, Outcome, Transaction
+from processors.layout import Layout
+from processors.reduce import World
+from schemas.registry import Registry
+from schemas.topics import Topics
+
+_ATTEMPT_SECONDS: Final = 90
+"""Longer than every time-out of the server: by then it is frozen or gone."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the store gives when opened."""
+
+    layout: Layout
+    world: World
+    committed_at: datetime | None
+
+
+class Store:
+    """One worker's door to the database. Not for concurrent use: batches commit one after the other."""
+
+    def __init__(self, url: str, worker: str, metrics: Metrics) -> None:
+        self._url = url
+        self._worker = worker
+        self._metrics = metrics
+        self._transaction = Transaction(worker)
+        self._connection: Connection | None = None
+        self._lease = 0
+        self._batch = 0
+        self._sent: Outcome | None = None
+
+    async def open(self, registry: Registry, topics: Topics) -> Start:
+        """Take the lease, then register and load: after the lease nobody else writes as this worker.
+
+        Waits for an absent server. Raises ArceauxError where the schema is not the one this program needs.
+        """
+        backoff = Backoff()
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await self._open(registry, topics)
+            except (psycopg.Error, OSError) as error:
+                await self._after_failure(error, tries, backoff)
+
+    async def close(self) -> None:
+        """Close the connection; an open transaction is rolled back by the server."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def before_connect(self) -> Sequence[str]:
+        """Give the filters of the session at the broker; raise LeaseLostError where the lease is gone."""
+        async with await connect_patiently(self._url, "lease") as connection:
+            lease, _, filters = await self._worker_row(connection)
+        self._check_lease(lease)
+        return list(filters)
+
+    async def remember(self, filters: Sequence[str]) -> None:
+        """Keep the filters of the session."""
+        async with await connect_patiently(self._url, "lease") as connection:
+            await connection.execute(SQL["remember_filters"], (list(filters), self._worker, self._lease))
+
+    async def commit(self, batch: Batch) -> Outcome:
+        """Write a batch, trying until it is in, exactly once.
+
+        Raises LeaseLostError where another process took over, PoisonError where the batch itself is refused, and
+        ArceauxError for anything that trying again would not mend.
+        """
+        backoff = Backoff()
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                async with asyncio.timeout(_ATTEMPT_SECONDS):
+                    outcome = await self._attempt(batch)
+            except (psycopg.Error, OSError, TimeoutError, OverflowError, TypeError, UnicodeEncodeError) as error:
+                await self._after_failure(error, tries, backoff)
+            else:
+                self._batch += 1
+                self._sent = None
+                self._metrics.database_up.set(1)
+                return outcome
+
+    async def find_poison(self, batch: Batch) -> Mapping[int, str]:
+        """Find the readings that the database refuses; give the error by the reading's delivery."""
+        backoff = Backoff()
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await find_poison(await self._connected(), batch)
+            except (psycopg.Error, OSError, TimeoutError) as error:
+                await self._after_failure(error, tries, backoff)
+
+    async def _open(self, registry: Registry, topics: Topics) -> Start:
+        self._connection = connection = await connect_patiently(self._url, "writer")
+        await check_schema(connection)
+        log.info("database_connected", server=str(await find_server(connection)))
+        row = await (await connection.execute(SQL["raise_lease"], (self._worker,))).fetchone()
+        if row is None:
+            raise ArceauxError("the database gave no lease")
+        self._lease, self._batch, committed_at = row
+        layout = Layout.of(registry, await load.register(connection, registry), topics)
+        world = await load.load_world(connection, layout)
+        await connection.execute(SQL["stage_tables"])
+        self._metrics.database_up.set(1)
+        return Start(layout, world, committed_at)
+
+    async def _attempt(self, batch: Batch) -> Outcome:
+        """Try once. Where the COMMIT of an earlier try was cut off, find out whether it happened."""
+        connection = await self._connected()
+        async with connection.transaction():
+            number = self._batch + 1
+            fence = {"batch": number, "name": self._worker, "lease": self._lease}
+            if (await connection.execute(SQL["fence"], fence)).rowcount == 0:
+                lease, committed, _ = await self._worker_row(connection)
+                self._check_lease(lease)
+                if committed == number and self._sent is not None:
+                    log.info("commit_had_happened", batch=number)
+                    return self._sent
+                raise ArceauxError(f"worker {self._worker}: batch {committed} in the database, {self._batch} here")
+            outcome = await self._transaction.write(connection, batch)
+            self._sent = outcome
+        return outcome
+
+    async def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = await connect(self._url, "writer")
+            await self._connection.execute(SQL["stage_tables"])
+        return self._connection
+
+    async def _after_failure(self, error: Exception, tries: int, backoff: Backoff) -> None:
+        """Wait before the next try, on a new connection; or raise what cannot be tried again."""
+        self._metrics.database_up.set(0)
+        match judge(error, tries):
+            case Verdict.STOP:
+                raise ArceauxError(f"database: {describe(error)}; nothing was acknowledged") from error
+            case Verdict.ISOLATE:
+                raise PoisonError(error) from error
+        await self.close()
+        wait = backoff.wait()
+        log.warning("commit_retried", error=describe(error), tries=tries, wait=round(wait, 1))
+        await asyncio.sleep(wait)
+
+    async def _worker_row(self, connection: Connection) -> tuple[int, int, list[str]]:
+        row = await (await connection.execute(SQL["worker"], (self._worker,))).fetchone()
+        if row is None:
+            raise LeaseLostError(f"the row of worker {self._worker} is gone from the database")
+        return (row[0], row[1], row[2])
+
+    def _check_lease(self, lease: int) -> None:
+        if lease != self._lease:
+            raise LeaseLostError(f"another process took over as {self._worker}; give each its own ARCEAUX_CLIENT_ID")

@@ -1,0 +1,208 @@
+"""The statements of one batch's transaction, after the fence and before COMMIT."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg import errors
+
+from ingest.database import Connection
+from ingest.sql import load_queries
+from processors import pgcopy
+from processors.availability import FIGURE_STATUSES, quality_names
+from processors.columns import NEVER, Records
+from processors.dead_letters import DeadLetter, Tally, tally
+from processors.layout import Layout
+from processors.pgcopy import Column
+from processors.reduce import Reduced
+from processors.times import to_datetime
+from schemas.reasons import Reason
+from schemas.topics import Route
+
+SQL: Final = load_queries("store.sql")
+_STAGED_BATCHES: Final = 20
+"""Repeats come in storms, after a reconnect: having met one, take the way that expects them for so many batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a committed batch came to."""
+
+    tallies: Mapping[Route, Tally]
+    dead_letters: Mapping[Reason, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """All that one transaction writes."""
+
+    layout: Layout
+    reduced: Reduced
+    letters: tuple[DeadLetter, ...]
+    now: datetime
+
+
+def event_columns(layout: Layout, events: Records) -> tuple[Column, ...]:
+    """Give SPOT_EVENT records as columns of parking_event."""
+    return (
+        ("time", "timestamptz", events["time"]),
+        ("spot_id", "int4", layout.spot_id[events["spot"]]),
+        ("occupied", "bool", events["occupied"]),
+        ("arrived_at", "timestamptz", events["arrived"]),
+    )
+
+
+def count_columns(layout: Layout, counts: Records) -> tuple[Column, ...]:
+    """Give COUNT records as columns of parking_count."""
+    return (
+        ("time", "timestamptz", counts["time"]),
+        ("car_park_id", "int4", layout.car_park_id[counts["car_park"]]),
+        ("free", "int4", counts["free"]),
+        ("total", "int4", counts["total"]),
+        ("status", "text", counts["status"]),
+        ("arrived_at", "timestamptz", counts["arrived"]),
+    )
+
+
+async def copy(connection: Connection, query: str, columns: Sequence[Column]) -> None:
+    """Send columns by a binary COPY."""
+    body = pgcopy.encode(columns)
+    async with connection.cursor() as cursor, cursor.copy(SQL[query]) as stream:
+        await stream.write(body)
+
+
+class RawTable:
+    """A table of raw readings: straight COPY while readings are new, a staged merge where some are repeats."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._staged_batches = 0
+
+    async def insert(self, connection: Connection, columns: Sequence[Column]) -> int:
+        """Store distinct readings; give how many were new, exactly."""
+        rows = len(columns[0][2])
+        if not rows:
+            return 0
+        if self._staged_batches:
+            self._staged_batches -= 1
+            return await self._merge(connection, columns)
+        try:
+            async with connection.transaction():  # a savepoint
+                await copy(connection, f"copy_{self._name}", columns)
+        except errors.UniqueViolation:
+            self._staged_batches = _STAGED_BATCHES
+            return await self._merge(connection, columns)
+        return rows
+
+    async def _merge(self, connection: Connection, columns: Sequence[Column]) -> int:
+        await copy(connection, f"stage_{self._name}", columns)
+        return (await connection.execute(SQL[f"merge_{self._name}"])).rowcount
+
+
+class Transaction:
+    """Writes batches. Holds what is learned from one for the next: whether repeats are about."""
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
+        self._events = RawTable("parking_event")
+        self._counts = RawTable("parking_count")
+
+    async def write(self, connection: Connection, batch: Batch) -> Outcome:
+        """Write everything of a batch inside the caller's transaction."""
+        layout, reduced = batch.layout, batch.reduced
+        stored = {
+            Route.SPOT: await self._events.insert(connection, event_columns(layout, reduced.events)),
+            Route.COUNT: await self._counts.insert(connection, count_columns(layout, reduced.counts)),
+        }
+        await _write_spot_states(connection, batch)
+        await _write_rows(connection, "upsert_count_state", _count_state_rows(batch))
+        await _write_figures(connection, batch)
+        new_letters = await _write_dead_letters(connection, batch.letters)
+        tallies = tally(reduced.decoded, stored, Counter(letter.route for letter in new_letters))
+        minute = batch.now.replace(second=0, microsecond=0)
+        await _write_rows(
+            connection, "add_to_ledger", [_ledger_row(minute, self._worker, *item) for item in tallies.items()]
+        )
+        return Outcome(tallies, Counter(letter.reason for letter in new_letters))
+
+
+async def _write_rows(connection: Connection, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        async with connection.cursor() as cursor:
+            await cursor.executemany(SQL[query], rows)
+
+
+async def _write_spot_states(connection: Connection, batch: Batch) -> None:
+    changed, spots = batch.reduced.changed_spots, batch.reduced.world.spots
+    if not len(changed):
+        return
+    columns: tuple[Column, ...] = (
+        ("spot_id", "int4", batch.layout.spot_id[changed]),
+        ("occupied", "bool", spots.occupied[changed]),
+        ("since", "timestamptz", spots.since[changed]),
+        ("observed_at", "timestamptz", spots.observed_at[changed]),
+        ("battery", "float8", spots.battery[changed]),
+        ("last_seq", "int4", spots.last_seq[changed]),
+    )
+    await copy(connection, "stage_spot_state", columns)
+    await connection.execute(SQL["merge_spot_state"])
+
+
+def _time(micros: int) -> datetime | None:
+    return None if micros == NEVER else to_datetime(micros)
+
+
+def _count_state_rows(batch: Batch) -> list[tuple[Any, ...]]:
+    counts = batch.reduced.world.counts
+    rows = []
+    for index in batch.reduced.changed_counts.tolist():
+        told = [
+            (counts.free[index].item(), counts.free_at[index].item()),
+            (counts.total[index].item(), counts.total_at[index].item()),
+            (counts.status[index].decode(), counts.status_at[index].item()),
+        ]
+        values = [cell for value, at in told for cell in ((None, None) if at == NEVER else (value, to_datetime(at)))]
+        rows.append((batch.layout.car_park_id[index].item(), *values))
+    return rows
+
+
+async def _write_figures(connection: Connection, batch: Batch) -> None:
+    """Write changed figures; each takes the next revision."""
+    layout, reduced = batch.layout, batch.reduced
+    city = len(layout.car_park_id)
+    rows = []
+    for index in reduced.changed_figures.tolist():
+        capacity, free, occupied, unknown, status, stale, quality, observed_at = reduced.world.figures[index].item()
+        if index == city:
+            row = (city, capacity, free, occupied, unknown, _time(observed_at))
+            await connection.execute(SQL["upsert_city"], row)
+            continue
+        arrived_at = _time(reduced.arrived_at[index].item())
+        flags = (FIGURE_STATUSES[status], stale, quality_names(quality))
+        counts = (free, occupied, unknown, capacity)
+        rows.append((layout.car_park_id[index].item(), *counts, *flags, _time(observed_at), arrived_at))
+    await _write_rows(connection, "upsert_availability", rows)
+
+
+async def _write_dead_letters(connection: Connection, letters: tuple[DeadLetter, ...]) -> list[DeadLetter]:
+    """Write dead letters; give those that were not held before."""
+    if not letters:
+        return []
+    times = [(to_datetime(letter.received_at), to_datetime(letter.last_seen_at)) for letter in letters]
+    columns = [
+        [received for received, _ in times],
+        *([getattr(letter, name) for letter in letters] for name in ("topic", "payload", "size", "digest")),
+        *([str(getattr(letter, name)) for letter in letters] for name in ("reason", "detail")),
+        [letter.repeats for letter in letters],
+        [last for _, last in times],
+    ]
+    rows = await (await connection.execute(SQL["upsert_dead_letters"], columns)).fetchall()
+    new = {bytes(digest) for digest, is_new in rows if is_new}
+    return [letter for letter in letters if letter.digest in new]
+
+
+def _ledger_row(minute: datetime, worker: str, route: Route, tally: Tally) -> tuple[Any, ...]:
+    outcomes = (tally.stored, tally.duplicate, tally.dead_lettered, tally.refused)
+    return (minute, worker, route, tally.messages, tally.readings, *outcomes)

@@ -1,0 +1,71 @@
+"""Readings as numpy columns: one record array a kind of reading, all times int64 microseconds since 1970.
+
+`delivery` is the index of the message in its batch: what is found wrong later still leads back to topic and payload.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.payloads import INT32_MAX, INT32_MIN
+
+NEVER: Final = -(2**62)
+"""A time before all others; doubled it is still an int64."""
+FOREVER: Final = 2**62
+NO_SEQ: Final = -1
+
+SPOT_EVENT: Final = np.dtype(
+    [
+        ("delivery", "i4"),
+        ("time", "i8"),
+        ("spot", "i4"),
+        ("occupied", "?"),
+        ("arrived", "i8"),
+        ("battery", "f8"),
+        ("seq", "i4"),
+    ]
+)
+"""`spot` indexes the layout's spots; `battery` is volts or NaN; `seq` is NO_SEQ where absent."""
+
+COUNT: Final = np.dtype(
+    [
+        ("delivery", "i4"),
+        ("time", "i8"),
+        ("car_park", "i4"),
+        ("free", "i4"),
+        ("total", "i4"),
+        ("status", "S6"),
+        ("arrived", "i8"),
+    ]
+)
+"""`car_park` indexes the layout's car parks; `total` 0 and `status` empty mean not told."""
+
+Records = NDArray[np.void]
+
+_KEYS: Final = {SPOT_EVENT: ("time", "spot", "occupied"), COUNT: ("time", "car_park", "free", "total", "status")}
+
+
+def records(rows: list[tuple[Any, ...]], dtype: np.dtype[np.void]) -> Records:
+    """Turn rows into a record array of shape (len(rows),)."""
+    return np.array(rows, dtype=dtype)
+
+
+def distinct(readings: Records) -> Records:
+    """Keep the first arrival of every fact, in the order of the table's key, which leads with time."""
+    keys = [readings[name] for name in _KEYS[readings.dtype]]
+    order = np.lexsort(keys[::-1])
+    is_first = np.ones(len(order), dtype=bool)
+    if len(order) > 1:
+        is_first[1:] = np.logical_or.reduce([key[order[1:]] != key[order[:-1]] for key in keys])
+    return readings[order[is_first]]
+
+
+def to_int4(column: NDArray[Any], name: str) -> NDArray[np.int32]:
+    """Narrow to int32, checking first: numpy and the server's binary COPY would both truncate without a word.
+
+    Raises OverflowError naming the column.
+    """
+    if column.size and (column.min() < INT32_MIN or column.max() > INT32_MAX):
+        raise OverflowError(f"{name}: a value does not fit 32 bits")
+    return column.astype(np.int32)

@@ -1,0 +1,85 @@
+"""The registered assets as arrays, and the topic of each: what decoding and the parking state work on.
+
+An asset's index is its place in these arrays; its id is its row in the database.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple, Self
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processors.columns import FOREVER
+from schemas.registry import CarPark, Registry
+from schemas.topics import Route, Topics
+
+Int64s = NDArray[np.int64]
+
+
+class Target(NamedTuple):
+    """Where a topic leads: its route, the index of its asset, and the time zone of times without an offset."""
+
+    route: Route
+    asset: int
+    zone: ZoneInfo | None
+
+
+class Ids(NamedTuple):
+    """Database ids: of car parks by code, of spots by code and label."""
+
+    car_parks: Mapping[str, int]
+    spots: Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Car parks, arrays of shape (m,), and spots, arrays of shape (n,). Durations are microseconds."""
+
+    topics: Topics
+    routes: Mapping[str, Target]
+    codes: tuple[str, ...]
+    car_park_id: Int64s
+    capacity: Int64s
+    by_count: NDArray[np.bool_]
+    stale_after: Int64s
+    spot_id: Int64s
+    spot_car_park: Int64s
+    heartbeat: Int64s
+
+    @classmethod
+    def of(cls, registry: Registry, ids: Ids, topics: Topics) -> Self:
+        """Lay out the registry. Every known topic is in `routes`, so that memory does not grow with unknown ones."""
+        parks = registry.car_park
+        spots = [(park, index, spot.label) for index, park in enumerate(parks) for spot in park.all_spots()]
+        routes = {
+            topics.spot(park.code, label): Target(Route.SPOT, number, _zone(park))
+            for number, (park, _, label) in enumerate(spots)
+        }
+        routes |= {topics.count(park.code): Target(Route.COUNT, index, _zone(park)) for index, park in enumerate(parks)}
+        return cls(
+            topics=topics,
+            routes=routes,
+            codes=tuple(park.code for park in parks),
+            car_park_id=_int64s(ids.car_parks[park.code] for park in parks),
+            capacity=_int64s(park.capacity for park in parks),
+            by_count=np.array([park.basis == "count" for park in parks], dtype=bool),
+            stale_after=_int64s(_micros(park.stale_after) for park in parks),
+            spot_id=_int64s(ids.spots[park.code, label] for park, _, label in spots),
+            spot_car_park=_int64s(index for _, index, _ in spots),
+            heartbeat=_int64s(_micros(park.heartbeat) or FOREVER for park, _, _ in spots),
+        )
+
+
+def _int64s(values: object) -> Int64s:
+    return np.fromiter(values, dtype=np.int64)  # type: ignore[call-overload,no-any-return] # any iterable of ints
+
+
+def _micros(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)
+
+
+def _zone(park: CarPark) -> ZoneInfo | None:
+    return ZoneInfo(park.timezone) if park.timezone else None

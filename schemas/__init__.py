@@ -1,0 +1,1 @@
+"""What Arceaux speaks: payloads, topics, registry, settings and the database schema. Imports nothing of ours."""

@@ -1,0 +1,99 @@
+"""Payloads out: the live figures, as downstream apps read them."""
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+Basis = Literal["spots", "count"]
+FigureStatus = Literal["open", "almost_full", "full", "closed", "unknown"]
+
+
+class _Figure(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    def payload(self) -> bytes:
+        """Write compact JSON, times in UTC."""
+        return self.model_dump_json().encode()
+
+
+class CarParkFigure(_Figure):
+    """`{root}/live/parking/{car_park}`. Always free + occupied + unknown = capacity."""
+
+    car_park: str
+    name: str
+    zone: str
+    status: FigureStatus
+    basis: Basis
+    capacity: int
+    free: int
+    occupied: int
+    unknown: int
+    free_min: int
+    free_max: int
+    occupancy: float | None
+    confidence: float
+    stale: bool
+    quality: list[str]
+    observed_at: datetime | None
+    revision: int
+
+    @classmethod
+    def of(  # noqa: PLR0913 - the row of the table, by name
+        cls,
+        *,
+        car_park: str,
+        name: str,
+        zone: str,
+        status: FigureStatus,
+        basis: Basis,
+        capacity: int,
+        free: int,
+        occupied: int,
+        unknown: int,
+        stale: bool,
+        quality: list[str],
+        observed_at: datetime | None,
+        revision: int,
+    ) -> Self:
+        """Build the figure from what is stored; bounds and ratios follow from the counts."""
+        known = occupied + free
+        return cls(
+            car_park=car_park,
+            name=name,
+            zone=zone,
+            status=status,
+            basis=basis,
+            capacity=capacity,
+            free=free,
+            occupied=occupied,
+            unknown=unknown,
+            free_min=free,
+            free_max=free + unknown,
+            occupancy=round(occupied / known, 4) if known else None,
+            confidence=round(1 - unknown / capacity, 4),
+            stale=stale,
+            quality=quality,
+            observed_at=observed_at,
+            revision=revision,
+        )
+
+
+class CityFigure(_Figure):
+    """`{root}/live/parking`: the sums over all car parks."""
+
+    car_parks: int
+    capacity: int
+    free: int
+    occupied: int
+    unknown: int
+    observed_at: datetime | None
+    revision: int
+
+
+class ServiceStatus(_Figure):
+    """`{root}/status/{client_id}`."""
+
+    state: Literal["online", "offline"]
+    version: str
+    since: datetime

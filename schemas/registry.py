@@ -1,0 +1,154 @@
+"""The registry: which car parks and bays exist, read from a TOML file.
+
+A wrong file is refused whole, with every fault named; see docs/registry.md.
+"""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from schemas.durations import Duration
+from schemas.faults import ConfigurationError, fault_lines
+from schemas.live import Basis
+from schemas.payloads import INT32_MAX
+from schemas.topics import LEVEL
+
+SpotKind = Literal["standard", "pmr", "delivery", "short_stay", "charging"]
+
+_RANGE = re.compile(r"(?P<head>.*?)(?P<first>\d+)\.\.(?P<again>.*?)(?P<last>\d+)", re.ASCII)
+_MOST_SPOTS = 1_000_000
+
+
+def _topic_level(value: str) -> str:
+    if not LEVEL.fullmatch(value) or value != value.strip():
+        raise ValueError("expected one level of a topic: not empty, no '/', '+', '#' or control character")
+    return value
+
+
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("expected a time zone such as Europe/Paris") from None
+    return value
+
+
+TopicLevel = Annotated[str, AfterValidator(_topic_level)]
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+
+
+def expand_labels(entry: str) -> Iterator[str]:
+    """Expand `P-001..P-239` to its labels, counting up with the first one's zeros; a single label is itself.
+
+    Raises ValueError for a range that counts down, changes its prefix or is absurdly long.
+    """
+    if ".." not in entry:
+        yield entry
+        return
+    match = _RANGE.fullmatch(entry)
+    if match is None or match["head"] != match["again"] or int(match["first"]) > int(match["last"]):
+        raise ValueError(f"expected a range such as P-001..P-239, not {entry!r}")
+    first, last = int(match["first"]), int(match["last"])
+    if last - first >= _MOST_SPOTS:
+        raise ValueError(f"a range of more than {_MOST_SPOTS} spots: {entry!r}")
+    for number in range(first, last + 1):
+        yield f"{match['head']}{number:0{len(match['first'])}d}"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Spot(_Entry):
+    """A bay with properties of its own."""
+
+    label: TopicLevel
+    kind: SpotKind = "standard"
+    dev_eui: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{16}$")] | None = None
+    tts_device_id: str | None = None
+    maximum_stay: Duration | None = None
+
+
+class CarPark(_Entry):
+    """A car park or a stretch of street bays: one live figure."""
+
+    code: TopicLevel
+    name: Annotated[str, Field(min_length=1)]
+    aliases: tuple[str, ...] = ()
+    zone: str = ""
+    capacity: Annotated[int, Field(ge=1, le=INT32_MAX)]
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    basis: Basis
+    stale_after: Duration = timedelta(minutes=15)
+    heartbeat: Duration = timedelta(hours=25)
+    timezone: TimeZone | None = None
+    spots: tuple[str, ...] = ()
+    spot: tuple[Spot, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_spots(self) -> Self:
+        labels = [label for entry in self.spots for label in expand_labels(entry)]
+        for label in labels:
+            _topic_level(label)
+        repeated = _repeated(labels) or _repeated(spot.label for spot in self.spot)
+        if repeated:
+            raise ValueError(f"spot {repeated} is listed twice")
+        count = len(self.all_spots())
+        if count > self.capacity:
+            raise ValueError(f"{count} spots listed, more than its capacity of {self.capacity}")
+        if self.basis == "spots" and count == 0:
+            raise ValueError('basis = "spots" needs at least one entry in spots')
+        if self.stale_after <= timedelta(0):
+            raise ValueError("stale_after: expected a duration above zero")
+        return self
+
+    def all_spots(self) -> tuple[Spot, ...]:
+        """Every spot once, in the order of `spots`, then those told only by `[[car_park.spot]]`."""
+        special = {spot.label: spot for spot in self.spot}
+        listed = {label: None for entry in self.spots for label in expand_labels(entry)}
+        return tuple(special.get(label) or Spot(label=label) for label in listed | dict.fromkeys(special))
+
+
+class Registry(_Entry):
+    """All that is registered."""
+
+    car_park: tuple[CarPark, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_unique(self) -> Self:
+        names = [name for park in self.car_park for name in (park.code, *park.aliases)]
+        if repeated := _repeated(names):
+            raise ValueError(f"car_park: code or alias {repeated!r} is used twice")
+        devices = [spot.dev_eui.upper() for park in self.car_park for spot in park.spot if spot.dev_eui]
+        if repeated := _repeated(devices):
+            raise ValueError(f"car_park: dev_eui {repeated!r} is used twice")
+        return self
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    return next((name for name, count in Counter(names).items() if count > 1), None)
+
+
+def load_registry(path: Path) -> Registry:
+    """Read and check the registry file.
+
+    Raises ConfigurationError naming the file and every fault, by line for TOML and by key for content.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); set ARCEAUX_REGISTRY") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
+    try:
+        return Registry.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(f"{path}: {line}" for line in fault_lines(error))) from None

@@ -1,0 +1,193 @@
+"""The settings: environment variables `ARCEAUX_*`, read from the environment and from `.env`.
+
+Any of them may be given as `NAME_FILE` instead, the path of a file that holds the value, which is how secrets come
+in. `arceaux config` prints what is in force.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from schemas.durations import Duration
+from schemas.faults import ConfigurationError, fault_lines
+from schemas.topics import LEVEL
+
+PREFIX = "ARCEAUX_"
+_MOST_INFLIGHT = 65_534
+"""Receive Maximum 65535 is the protocol's default, left off the wire, and mosquitto then falls back to its own 20."""
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _split_url(value: str) -> SplitResult:
+    try:
+        url = urlsplit(value)
+        url.port  # noqa: B018 - parsing the port is the check
+    except ValueError:
+        raise ValueError("expected a URL with a port between 1 and 65535") from None
+    return url
+
+
+def _broker_url(value: str) -> str:
+    url = _split_url(value)
+    if url.scheme not in ("mqtt", "mqtts") or not url.hostname or url.path.strip("/"):
+        raise ValueError("expected mqtt://user:password@host:1883, or mqtts:// for TLS")
+    return value
+
+
+def _database_url(value: str) -> str:
+    url = _split_url(value)
+    if url.scheme not in ("postgresql", "postgres"):
+        raise ValueError("expected postgresql://user:password@host:5432/database")
+    return value
+
+
+class BrokerAddress:
+    """Where the broker is and who we are there, taken from its URL."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.tls = parts.scheme == "mqtts"
+        self.host = parts.hostname or "localhost"
+        self.port = parts.port or (8883 if self.tls else 1883)
+        self.username = unquote(parts.username) if parts.username else None
+        self.password = unquote(parts.password) if parts.password else None
+
+
+def hide_password(url: str) -> str:
+    """Write a URL with its password replaced, for people and logs."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")).geturl()
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """`ARCEAUX_X_FILE` gives the value of `ARCEAUX_X`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the interface
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if path is None:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except OSError as error:
+            name = f"{PREFIX}{field_name.upper()}_FILE"
+            raise ConfigurationError(f"{name}: {path} cannot be read ({error.strerror})") from None
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: self.get_field_value(info, name)[0] for name, info in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """Every setting of the service; the description of each is what `arceaux config` and the documentation show."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    broker_url: Annotated[str, AfterValidator(_broker_url)] = Field(
+        "mqtt://localhost:1883", description="The MQTT 5 broker: mqtt://user:password@host:1883, mqtts:// for TLS."
+    )
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+        "postgresql://localhost:5432/arceaux", description="The database: postgresql://user:password@host:5432/name."
+    )
+    registry: Path = Field(Path("deploy/registry.toml"), description="The registry, a TOML file.")
+    topic_root: str = Field("city", description="The first level of every topic.")
+    client_id: str = Field(
+        "arceaux",
+        min_length=1,
+        max_length=64,
+        description="MQTT client id and name of the worker's row; fixed, since the broker's session hangs on it.",
+    )
+    receive_maximum: int = Field(
+        20_000, ge=1, le=_MOST_INFLIGHT, description="Messages the broker may have in flight to us, unacknowledged."
+    )
+    batch_max_readings: int = Field(10_000, ge=1, le=100_000, description="Most readings in one transaction.")
+    batch_max_delay: Duration = Field(
+        timedelta(milliseconds=50), description="Longest wait of a reading before its batch is closed."
+    )
+    max_lateness: Duration = Field(
+        timedelta(days=8), description="How long before its arrival a reading's time may lie."
+    )
+    max_future: Duration = Field(
+        timedelta(minutes=5), description="How long after its arrival a reading's time may lie."
+    )
+    max_payload_bytes: int = Field(
+        256 * 1024, ge=64, le=8 * 1024 * 1024, description="Largest payload that is decoded."
+    )
+    publish_interval: Duration = Field(
+        timedelta(milliseconds=200), description="Shortest time between two publications of one figure."
+    )
+    ops_host: str = Field("127.0.0.1", description="Where /metrics, /healthz and /readyz are served.")
+    ops_port: Port = Field(9108, description="The port of the same; 0 takes a free one.")
+    log_format: Literal["console", "json"] = Field("console", description="Logs for people or for machines.")
+    drain_timeout: Duration = Field(
+        timedelta(seconds=20), description="Longest time after SIGTERM to commit and acknowledge what was received."
+    )
+
+    @field_validator("topic_root")
+    @classmethod
+    def _check_root(cls, value: str) -> str:
+        if not all(LEVEL.fullmatch(level) for level in value.split("/")) or value.startswith("$"):
+            raise ValueError("expected a topic without wildcards, without '/' at its ends and not beginning with '$'")
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.batch_max_delay > timedelta(seconds=10):
+            raise ValueError(f"{PREFIX}BATCH_MAX_DELAY: expected at most 10s, or live figures lag behind")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the interface
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read, strongest first: arguments, environment, `NAME_FILE`, `.env`."""
+        return (init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings)
+
+    @property
+    def broker(self) -> BrokerAddress:
+        """The broker's address, taken apart."""
+        return BrokerAddress(self.broker_url)
+
+    def shown(self) -> dict[str, str]:
+        """Give every setting under its environment name, as text, passwords hidden."""
+        shown = {name: str(value) for name, value in self.model_dump(mode="json").items()}
+        for name in ("broker_url", "database_url"):
+            shown[name] = hide_password(shown[name])
+        return {f"{PREFIX}{name.upper()}": value for name, value in shown.items()}
+
+
+def load_settings() -> Settings:
+    """Read the settings in force.
+
+    Raises ConfigurationError with one line a fault, named as the environment variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = (_environment_name(line) for line in fault_lines(error))
+        raise ConfigurationError("\n".join(lines)) from None
+
+
+def _environment_name(line: str) -> str:
+    name, colon, rest = line.partition(":")
+    return f"{PREFIX}{name.upper()}{colon}{rest}" if name in Settings.model_fields else line
+
+
+def unknown_settings() -> tuple[str, ...]:
+    """Name the variables that look like settings but are none, perhaps misspelt."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known |= {f"{name}_FILE" for name in known}
+    return tuple(sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known))
