@@ -25,5 +25,6 @@ def configure_logs(log_format: Literal["console", "json"]) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # aiomqtt and psycopg speak through the standard library; only what needs attention passes.
+    # Libraries speak through the standard library; only what needs attention passes. aiomqtt sets a level of its own.
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("mqtt").setLevel(logging.ERROR)

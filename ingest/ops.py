@@ -6,15 +6,13 @@ In a thread, so that a scrape answers while the event loop is busy with a batch.
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from ingest.errors import ArceauxError
-
-_PLAIN: Final = [("Content-Type", "text/plain; charset=utf-8")]
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -56,5 +54,5 @@ def serve_ops(host: str, port: int, registry: CollectorRegistry, is_ready: Calla
 
 
 def _answer(start_response: Callable[..., Any], status: str, text: str) -> Iterable[bytes]:
-    start_response(status, _PLAIN)
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
     return [f"{text}\n".encode()]

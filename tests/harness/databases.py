@@ -1,0 +1,97 @@
+"""Databases for tests: one server of each kind for the whole run, a migrated copy of a template for each test."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from harness.missing import missing
+from ingest.database import connect
+from ingest.migrate import migrate
+from simulators.database import EmbeddedDatabase, PostgresInstall, embedded_postgres, find_timescaledb
+from simulators.ports import free_port
+
+KINDS = ("timescaledb", "postgresql")
+_FAST = {"fsync": "off", "max_connections": "100", "timescaledb.max_background_workers": "0"}
+
+
+def find_install(kind: str) -> PostgresInstall:
+    """Find a server's programs; ends the test where there are none."""
+    if kind == "postgresql":
+        return embedded_postgres()
+    found = find_timescaledb()
+    return found or missing(
+        "TimescaleDB", "apt-get install postgresql-17-timescaledb, or name a Debian tree in ARCEAUX_TIMESCALEDB_ROOT"
+    )
+
+
+class TestServer:
+    """A running server with a migrated template."""
+
+    __test__ = False
+
+    def __init__(self, kind: str, directory: Path) -> None:
+        self.kind = kind
+        install = find_install(kind)
+        settings = {name: value for name, value in _FAST.items() if install.timescaledb or "." not in name}
+        self._server = EmbeddedDatabase(install, directory, free_port(), settings)
+        self._numbers = itertools.count(1)
+
+    def start(self) -> None:
+        """Start the server and migrate its template."""
+        self._server.start()
+        asyncio.run(self._migrate())
+
+    def remove(self) -> None:
+        """Stop the server and delete what it stored."""
+        self._server.remove()
+
+    @property
+    def server(self) -> EmbeddedDatabase:
+        """The server itself, for faults."""
+        return self._server
+
+    def create(self) -> str:
+        """Make a database from the template; gives its URL."""
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        self._administer(sql.SQL("CREATE DATABASE {} TEMPLATE arceaux").format(sql.Identifier(name)))
+        return self._server.url.rsplit("/", 1)[0] + f"/{name}"
+
+    def create_empty(self) -> str:
+        """Make a database without a schema; gives its URL."""
+        name = f"empty_{os.getpid()}_{next(self._numbers)}"
+        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self._server.url.rsplit("/", 1)[0] + f"/{name}"
+
+    def drop(self, url: str) -> None:
+        """Drop a database, whoever is connected."""
+        self._administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(url.rsplit("/", 1)[1])))
+
+    async def _migrate(self) -> None:
+        async with await connect(self._server.url, "test") as connection:
+            await migrate(connection, timedelta(days=8))
+
+    def _administer(self, statement: sql.Composed) -> None:
+        url = self._server.url.rsplit("/", 1)[0] + "/postgres"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+def asking(url: str) -> Callable[..., Any]:
+    """Give a function that runs a query and returns its rows, or the one value of a single row and column."""
+
+    async def ask(query: str, *parameters: object) -> Any:  # noqa: ANN401 - rows, or a value
+        async with await connect(url, "test") as connection:
+            cursor = await connection.execute(query.encode(), parameters or None)
+            if cursor.description is None:
+                return None
+            rows = await cursor.fetchall()
+        return rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else rows
+
+    return ask

@@ -1,0 +1,104 @@
+"""Migrations: repeatable, refused on a newer database, and features that follow the server's edition."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from harness.community import community_server
+from harness.databases import TestServer, asking
+from harness.service import run_command
+
+from ingest.database import connect
+from ingest.errors import ArceauxError
+from ingest.migrate import HYPERTABLES, migrate, migrations
+
+LATENESS = timedelta(days=8)
+
+
+async def test_migrate_can_be_run_again_and_at_once(server: TestServer) -> None:
+    """Several at once on an empty database make one schema."""
+    url = server.create_empty()
+    try:
+        ended = await asyncio.gather(
+            *(run_command("migrate", settings={"ARCEAUX_DATABASE_URL": url}) for _ in range(3))
+        )
+        assert [end.returncode for end in ended] == [0, 0, 0], [end.stderr for end in ended]
+        ask = asking(url)
+        assert await ask("SELECT count(*) FROM migration") == len(migrations())
+        assert ("TimescaleDB" in ended[0].stdout) is True
+        assert ("without TimescaleDB" in ended[0].stdout) is (server.kind == "postgresql")
+    finally:
+        server.drop(url)
+
+
+async def test_a_missing_schema_names_the_remedy(server: TestServer, registry_path: Path) -> None:
+    """The service ends with status 1 and says `arceaux migrate`."""
+    url = server.create_empty()
+    try:
+        settings = {"ARCEAUX_DATABASE_URL": url, "ARCEAUX_REGISTRY": str(registry_path)}
+        for command in ("ingest", "audit"):
+            ended = await run_command(command, settings=settings)
+            assert ended.returncode == 1
+            assert "arceaux migrate" in ended.stderr.splitlines()[-1]
+    finally:
+        server.drop(url)
+
+
+async def test_a_newer_database_is_refused(server: TestServer, database_url: str) -> None:
+    """A schema from the future is left alone."""
+    assert server
+    async with await connect(database_url, "test") as connection:
+        await connection.execute("INSERT INTO migration (version, name) VALUES (9999, 'later')")
+        with pytest.raises(ArceauxError, match="newer Arceaux"):
+            await migrate(connection, LATENESS)
+
+
+async def test_data_moves_into_hypertables_when_the_edition_changes(server_of: Callable[[str], TestServer]) -> None:
+    """Tables that were plain become hypertables with their rows at the next migrate."""
+    server = server_of("timescaledb")
+    url = server.create_empty()
+    try:
+        ask = asking(url)
+        await ask("CREATE SCHEMA arceaux")
+        async with await connect(url, "test") as connection:
+            for migration in migrations():
+                await connection.execute(migration.statements)
+            await connection.execute("CREATE TABLE migration (version int, name text, applied_at timestamptz)")
+            await connection.execute("INSERT INTO migration SELECT %s, 'plain'", (len(migrations()),))
+            await connection.execute(
+                "INSERT INTO parking_event SELECT now() - n * interval '1 h', n, true, now() "
+                "FROM generate_series(1, 99) n"
+            )
+            assert (await migrate(connection, LATENESS)).edition == "apache"
+        names = await ask("SELECT hypertable_name::text FROM timescaledb_information.hypertables ORDER BY 1")
+        assert [name for (name,) in names] == sorted(hypertable.table for hypertable in HYPERTABLES)
+        assert await ask("SELECT count(*) FROM parking_event") == 99
+    finally:
+        server.drop(url)
+
+
+async def test_the_community_edition_keeps_closed_chunks_by_column(tmp_path: Path) -> None:
+    """On the Community edition every hypertable gets a columnstore, a day past the largest lateness."""
+    async with community_server(tmp_path) as connection:
+        first = await migrate(connection, LATENESS)
+        assert (first.edition, first.has_columnstore) == ("community", True)
+        await migrate(connection, timedelta(days=20))
+        rows = await (
+            await connection.execute(
+                "SELECT hypertable_name::text, (config ->> 'compress_after')::interval "
+                "FROM timescaledb_information.jobs WHERE config ? 'compress_after' ORDER BY 1"
+            )
+        ).fetchall()
+        assert rows == [(name, timedelta(days=21)) for name in sorted(table.table for table in HYPERTABLES)]
+        await connection.execute(
+            "INSERT INTO parking_event SELECT now() - n * interval '1 h', n % 7, true, now() "
+            "FROM generate_series(1, 500) n"
+        )
+        await connection.execute("SELECT compress_chunk(c) FROM show_chunks('parking_event') c")
+        merged = await connection.execute(
+            "INSERT INTO parking_event SELECT now() - n * interval '1 h', n % 7, n > 3, now() "
+            "FROM generate_series(1, 6) n ON CONFLICT DO NOTHING"
+        )
+        assert merged.rowcount == 6
