@@ -1,8 +1,11 @@
 """The command line. The only module that may import every package, and it does so inside its commands."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Coroutine
+from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import structlog
@@ -11,6 +14,7 @@ import uvloop
 
 from ingest.errors import ArceauxError
 from ingest.logs import configure_logs
+from schemas.durations import parse_duration
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry, load_registry
 from schemas.settings import Settings, load_settings, unknown_settings
@@ -24,6 +28,9 @@ app = typer.Typer(
 )
 
 ResultT = TypeVar("ResultT")
+simulations = typer.Typer(help="Simulate a fleet of sensors.", no_args_is_help=True)
+app.add_typer(simulations, name="simulate")
+
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
@@ -103,6 +110,62 @@ def config(*, as_json: Json = False) -> None:
     descriptions = (field.description or "" for field in Settings.model_fields.values())
     for (name, value), description in zip(settings.shown().items(), descriptions, strict=True):
         typer.echo(f"# {description}\n{name}={value}")
+
+
+@app.command()
+def demo(
+    state_dir: Annotated[Path, typer.Option(help="Where the demo keeps its data, over restarts too.")] = Path(".demo"),
+) -> None:
+    """Run the whole city on this machine: broker, database, service, sensors. Ctrl-C ends it."""
+    from simulators.demo import DemoError, DemoOptions, run_demo
+
+    settings = _settings()
+    _registry(settings)
+    try:
+        asyncio.run(run_demo(state_dir, DemoOptions(settings.registry, settings.topic_root), typer.echo))
+    except DemoError as error:
+        raise ArceauxError(str(error)) from None
+
+
+@simulations.command()
+def parking(
+    *,
+    rate: Annotated[float, typer.Option(min=0.01, max=2_000, help="Messages a second.")] = 20.0,
+    duration: Annotated[str | None, typer.Option(help="How long, such as 10m; until Ctrl-C without it.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same city.")] = 1,
+) -> None:
+    """Simulate bay sensors and counters that publish to the broker."""
+    from simulators.parking import run_parking
+
+    settings = _settings()
+    registry = _registry(settings)
+    limit = None if duration is None else _duration(duration)
+    sending = run_parking(settings.broker_url, settings.topic_root, registry, rate=rate, duration=limit, seed=seed)
+    try:
+        typer.echo(f"{_run(sending)} messages acknowledged by the broker")
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+@app.command()
+def bench(
+    messages: Annotated[int, typer.Option(min=1_000, help="How many messages to send.")] = 400_000,
+) -> None:
+    """Measure messages a second and CPU a message, beside mosquitto_sub and beside an INSERT a message."""
+    from simulators.bench import BenchError, run_bench
+    from simulators.database import DatabaseError
+
+    try:
+        asyncio.run(run_bench(messages, typer.echo))
+    except (BenchError, DatabaseError) as error:
+        raise ArceauxError(str(error)) from None
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--duration: {error}") from None
 
 
 def _settings() -> Settings:
