@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
+COMMUNITY := tests/community/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint types format check bench lock clean
@@ -25,8 +26,13 @@ $(VENV)/.ready: $(LOCK) pyproject.toml
 run: setup ## Run the whole city on this machine: broker, database, service, sensors
 	@exec $(BIN)/arceaux demo
 
-test: setup ## Run every test; parts that are missing are skipped, with the reason
+test: setup $(COMMUNITY) ## Run every test; parts that are missing are skipped, with the reason
 	@$(BIN)/python -m pytest
+
+# TimescaleDB's Community edition for the migrations' tests; without npm those are skipped.
+$(COMMUNITY): tests/community/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix tests/community; \
+	  else echo "npm is missing: the migrations are not tested on TimescaleDB's Community edition"; fi
 
 lint: setup ## Check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -135,7 +135,7 @@ class Consumer:
             session_present = await self._greet(connection)
             if old_filters and not session_present:
                 self._metrics.sessions_lost.inc()
-                log.error("session_lost", remedy="see docs/delivery.md, what the broker must keep")
+                log.warning("session_lost", remedy="see docs/delivery.md, what the broker has to keep")
             await self._subscribe(connection, old_filters)
             await memory.remember(self._identity.filters)
             connection.write(self._status_packet("online"))

@@ -66,6 +66,7 @@ class Publisher:
                 if not isinstance(error, aiomqtt.MqttError) and judge(error, 1) is not Verdict.RETRY:
                     raise ArceauxError(f"publisher: {describe(error)}") from error
                 reason = describe(error)
+            _heed_cancellation()
             wait = backoff.wait()
             log.warning("publisher_waiting", reason=reason, wait=round(wait, 1))
             await asyncio.sleep(wait)
@@ -91,6 +92,7 @@ class Publisher:
 
     async def _publish(self, client: aiomqtt.Client, outbox: Outbox) -> None:
         while True:
+            _heed_cancellation()
             await self._wait_for_change()
             due = {topic: self._sent[topic] for topic in (*self._fading(), *self._intruded) if topic in self._sent}
             due |= {figure.topic: figure for figure in await outbox.newer()}
@@ -159,6 +161,16 @@ class Publisher:
             timeout=10,
             keepalive=30,
         )
+
+
+def _heed_cancellation() -> None:
+    """Raise CancelledError where aiomqtt swallowed it.
+
+    Before Python 3.12 its `asyncio.wait_for` does, when the cancellation comes together with the broker's answer.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _resend_seconds(registry: Registry, topics: Topics) -> Mapping[str, float]:

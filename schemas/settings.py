@@ -19,6 +19,8 @@ from schemas.faults import ConfigurationError, fault_lines
 from schemas.topics import LEVEL
 
 PREFIX = "ARCEAUX_"
+TIMESCALEDB_ROOT = "ARCEAUX_TIMESCALEDB_ROOT"
+"""Not of the service: a Debian tree whose PostgreSQL with TimescaleDB the demo, the benchmark and tests run."""
 _MOST_INFLIGHT = 65_534
 """Receive Maximum 65535 is the protocol's default, left off the wire, and mosquitto then falls back to its own 20."""
 
@@ -189,5 +191,5 @@ def _environment_name(line: str) -> str:
 def unknown_settings() -> tuple[str, ...]:
     """Name the variables that look like settings but are none, perhaps misspelt."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    known |= {f"{name}_FILE" for name in known}
+    known |= {f"{name}_FILE" for name in known} | {TIMESCALEDB_ROOT}
     return tuple(sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known))

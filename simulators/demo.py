@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from schemas.settings import TIMESCALEDB_ROOT
 from simulators.broker import BrokerError, EmbeddedBroker
 from simulators.children import Child, ChildError
 from simulators.database import DatabaseError, EmbeddedDatabase, embedded_postgres, find_timescaledb
+from simulators.front_door import MQTT_5, MQTT_311, open_front_door
 from simulators.ports import LOOPBACK, free_port
-from simulators.postgres import ROOT_VARIABLE
 from simulators.state import InUseError, StateLock, tail
 
 _READY_SECONDS = 90
@@ -120,12 +121,15 @@ class _Demo:
             self._check()
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _start_broker(self) -> EmbeddedBroker:
-        broker = EmbeddedBroker(self._state_dir, self._port("broker", self._options.ports.broker))
+    async def _start_broker(self) -> str:
+        broker = EmbeddedBroker(self._state_dir, free_port(), free_port())
         self._parts.push_async_callback(asyncio.to_thread, broker.stop)
         await _in_thread(broker.start)
         self._started.append(broker)
-        return broker
+        port = self._port("broker", self._options.ports.broker)
+        doors = {MQTT_311: broker.older_port, MQTT_5: broker.port}
+        await self._parts.enter_async_context(open_front_door(port, doors))
+        return f"mqtt://{LOOPBACK}:{port}"
 
     async def _start_database(self) -> EmbeddedDatabase:
         install = await _in_thread(lambda: find_timescaledb() or embedded_postgres())
@@ -160,10 +164,10 @@ class _Demo:
                 raise DemoError(f"the service is not ready after {_READY_SECONDS} s; its last lines:\n{lines}")
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _environment(self, broker: EmbeddedBroker, database: EmbeddedDatabase, ops: int) -> Mapping[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name != ROOT_VARIABLE}
+    def _environment(self, broker: str, database: EmbeddedDatabase, ops: int) -> Mapping[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if name != TIMESCALEDB_ROOT}
         return inherited | {
-            "ARCEAUX_BROKER_URL": broker.url,
+            "ARCEAUX_BROKER_URL": broker,
             "ARCEAUX_DATABASE_URL": database.url,
             "ARCEAUX_REGISTRY": str(self._options.registry.resolve()),
             "ARCEAUX_TOPIC_ROOT": self._options.topic_root,
@@ -184,15 +188,15 @@ class _Demo:
         for part in self._started:
             part.check()
 
-    def _tell(self, broker: EmbeddedBroker, database: EmbeddedDatabase, ops: int) -> None:
+    def _tell(self, broker: str, database: EmbeddedDatabase, ops: int) -> None:
         live = f"{self._options.topic_root}/live/#"
         for line in (
             "ready:",
-            broker.url,
+            broker,
             database.url,
             f"http://{LOOPBACK}:{ops}/metrics",
             "to look inside:",
-            f"mosquitto_sub -V 5 -h {LOOPBACK} -p {broker.port} -v -t '{live}'",
+            f"mosquitto_sub -h {LOOPBACK} -p {broker.rpartition(':')[2]} -v -t '{live}'",
             f"psql '{database.url}' -c '{_QUERY}'",
             "Ctrl-C stops it; what is stored stays.",
         ):

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOT_VARIABLE = "ARCEAUX_TIMESCALEDB_ROOT"
-"""Names a Debian tree whose PostgreSQL with TimescaleDB is used; this machine's own where it is not set."""
+from schemas.settings import TIMESCALEDB_ROOT
 
 _MACHINE = Path("/")
 _PROGRAMS = "pginstall/bin"
@@ -101,15 +100,15 @@ def find_timescaledb(environment: Mapping[str, str] = os.environ) -> PostgresIns
     Looks in the tree named by ARCEAUX_TIMESCALEDB_ROOT, else on this machine. Raises DatabaseError where the
     variable names a tree that has none, or one that only root could enter.
     """
-    named = environment.get(ROOT_VARIABLE)
+    named = environment.get(TIMESCALEDB_ROOT)
     root = Path(named).resolve() if named else _MACHINE
     if root != _MACHINE and os.geteuid() != 0:
-        raise DatabaseError(f"{ROOT_VARIABLE}={root}: only root can run programs of another tree (chroot)")
+        raise DatabaseError(f"{TIMESCALEDB_ROOT}={root}: only root can run programs of another tree (chroot)")
     homes = (library.parent.parent for library in root.glob("usr/lib/postgresql/*/lib/timescaledb.so"))
     usable = [home for home in homes if home.name.isdecimal() and (home / "bin/postgres").exists()]
     if not usable:
         if named:
-            raise DatabaseError(f"{ROOT_VARIABLE}={root}: no PostgreSQL with TimescaleDB there")
+            raise DatabaseError(f"{TIMESCALEDB_ROOT}={root}: no PostgreSQL with TimescaleDB there")
         return None
     home = max(usable, key=lambda home: int(home.name))
     origin = "of this machine" if root == _MACHINE else f"in {root}"

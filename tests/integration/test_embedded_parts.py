@@ -14,6 +14,7 @@ import aiomqtt
 import psutil
 import psycopg
 import pytest
+from harness.databases import find_install
 
 from schemas.registry import load_registry
 from simulators.broker import BrokerError, EmbeddedBroker
@@ -38,7 +39,7 @@ def database(tmp_path: Path) -> Iterator[EmbeddedDatabase]:
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
     """Run a broker on a free port."""
-    with EmbeddedBroker(tmp_path, free_port()) as broker:
+    with EmbeddedBroker(tmp_path, free_port(), free_port()) as broker:
         yield broker
 
 
@@ -168,9 +169,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 
 def test_timescaledb_is_loaded_where_it_is_found(tmp_path: Path) -> None:
-    install = find_timescaledb()
-    if install is None:
-        pytest.skip("no PostgreSQL with TimescaleDB on this machine; ARCEAUX_TIMESCALEDB_ROOT may name a tree")
+    install = find_install("timescaledb")
     database = EmbeddedDatabase(install, tmp_path / "database", free_port(), QUICK)
     try:
         with database:
@@ -201,7 +200,7 @@ async def test_the_broker_gives_a_retained_message_to_an_mqtt_5_client(broker: E
 
 def test_a_second_broker_on_the_port_is_refused(broker: EmbeddedBroker, tmp_path: Path) -> None:
     with pytest.raises(BrokerError, match=str(broker.port)):
-        EmbeddedBroker(tmp_path / "other", broker.port).start()
+        EmbeddedBroker(tmp_path / "other", broker.port, free_port()).start()
     broker.check()
 
 
@@ -218,9 +217,9 @@ async def test_the_simulator_is_heard_also_after_the_broker_was_away(tmp_path: P
     port = free_port()
     parking = asyncio.create_task(run_parking(f"mqtt://{LOOPBACK}:{port}", "city", registry, rate=500))
     try:
-        with EmbeddedBroker(tmp_path / "first", port) as broker:
+        with EmbeddedBroker(tmp_path / "first", port, free_port()) as broker:
             await heard(broker)
-        with EmbeddedBroker(tmp_path / "second", port) as broker:
+        with EmbeddedBroker(tmp_path / "second", port, free_port()) as broker:
             await heard(broker)
             parking.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -1,0 +1,88 @@
+"""One port for MQTT 3.1.1 and MQTT 5, before a broker that wants a port for each.
+
+rumqttd does, and a client that is asked for one address should not have to know.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+from simulators.ports import LOOPBACK
+
+MQTT_311: Final = 4
+MQTT_5: Final = 5
+"""The protocol levels that CONNECT carries."""
+
+_CONNECT: Final = 0x10
+_LONGEST_LENGTH: Final = 4
+_CHUNK: Final = 65536
+_PATIENCE: Final = 10.0
+
+
+@asynccontextmanager
+async def open_front_door(port: int, doors: Mapping[int, int]) -> AsyncIterator[None]:
+    """Listen on a port of the loopback; hand each connection on to the port that `doors` gives for its level.
+
+    A level that has no door gets the one of MQTT 3.1.1, whose broker refuses it in words a client understands.
+    """
+    guests: set[asyncio.Task[None]] = set()
+
+    async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            guests.add(task)
+            task.add_done_callback(guests.discard)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                level, read = await _read_level(reader)
+            there = await asyncio.open_connection(LOOPBACK, doors.get(level, doors[MQTT_311]))
+            there[1].write(read)
+            await _join((reader, writer), there)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass  # the client left before it said anything, or the broker is gone: either way there is nobody to tell
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(welcome, LOOPBACK, port)
+    try:
+        yield
+    finally:
+        server.close()
+        for guest in guests:
+            guest.cancel()
+        await asyncio.gather(*guests, return_exceptions=True)
+
+
+async def _read_level(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Read as much of CONNECT as tells its protocol level; gives 0 for anything else."""
+    read = await reader.readexactly(1)
+    if read[0] != _CONNECT:
+        return 0, read
+    for _ in range(_LONGEST_LENGTH):
+        read += await reader.readexactly(1)
+        if read[-1] < 0x80:  # noqa: PLR2004 - the bit that says that the length goes on
+            break
+    size = await reader.readexactly(2)
+    name_and_level = await reader.readexactly(int.from_bytes(size) + 1)
+    return name_and_level[-1], read + size + name_and_level
+
+
+async def _join(
+    here: tuple[asyncio.StreamReader, asyncio.StreamWriter], there: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+) -> None:
+    """Carry bytes both ways until one side ends."""
+    ways = [asyncio.create_task(_carry(here[0], there[1])), asyncio.create_task(_carry(there[0], here[1]))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        there[1].transport.abort()
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(_CHUNK):
+        writer.write(data)
+        await writer.drain()

@@ -1,0 +1,105 @@
+"""The demo as a user runs it: addresses, moving figures, rows, a clean end, and going on from what is stored."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness.clients import retained
+from harness.databases import KINDS, asking, find_install
+from harness.service import environment, run_command
+from harness.waiting import eventually
+
+HOME = Path(__file__).parents[2]
+CITY = "city/live/parking"
+
+
+class Demo:
+    """`arceaux demo` in a process group of its own, as a terminal has it."""
+
+    def __init__(self, directory: Path, kind: str) -> None:
+        self._output = directory / "output"
+        command = [sys.executable, "-m", "ingest", "demo", "--state-dir", str(directory / "state")]
+        outside = {name: os.environ[name] for name in ("ARCEAUX_TIMESCALEDB_ROOT",) if name in os.environ}
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=HOME,
+                env=environment(outside if kind == "timescaledb" else {}),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        """All that it has said."""
+        return self._output.read_text()
+
+    async def address(self, scheme: str) -> str:
+        """Give one of the addresses that it prints, one a line."""
+
+        async def look() -> str | None:
+            assert self.process.poll() is None, self.output
+            found = re.search(rf"^{scheme}://\S+$", self.output, re.MULTILINE)
+            return found[0] if found else None
+
+        return str(await eventually(look, seconds=90))
+
+    async def interrupt(self) -> int:
+        """Press Ctrl-C: every process of the group gets it."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return await asyncio.to_thread(self.process.wait, 60)
+
+    def kill(self) -> None:
+        """Leave nothing behind, whatever happened."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(60)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_demo_runs_ends_and_goes_on(tmp_path: Path, kind: str) -> None:
+    """Figures of the 25 car parks are retained and change, rows arrive, and the second run adds to the first."""
+    find_install(kind)
+    stored = 0
+    for _ in range(2):
+        demo = Demo(tmp_path, kind)
+        try:
+            broker, database = await demo.address("mqtt"), await demo.address("postgresql")
+            await demo.address("http")
+            assert ("without TimescaleDB" in demo.output) is (kind == "postgresql")
+            ask = asking(database)
+            stored = await check_city(broker, ask, stored)
+            assert await demo.interrupt() == 0, demo.output
+            assert "stopped in order" in demo.output
+        finally:
+            demo.kill()
+
+
+async def check_city(broker: str, ask: Any, stored: int) -> int:  # noqa: ANN401 - the function that asking() makes
+    """Watch the city move; gives how many readings the ledger has."""
+
+    async def figures() -> dict[str, Any]:
+        return await retained(broker, "city/live/#")
+
+    first = await eventually(figures, lambda seen: seen.get(CITY, {}).get("unknown") == 0)
+    assert first[CITY]["car_parks"] == len(first) - 1 >= 25
+    assert first["city/live/parking/COME"]["name"] == "Comédie"
+    await eventually(figures, lambda seen: seen[CITY]["revision"] > first[CITY]["revision"])
+    return int(await eventually(lambda: ask("SELECT sum(stored) FROM ledger"), lambda sum_: sum_ > stored))
+
+
+async def test_simulate_says_what_it_sent(broker: Any) -> None:  # noqa: ANN401 - a Mosquitto, by conftest
+    """`arceaux simulate parking` ends after its duration and tells how many messages were acknowledged."""
+    settings = {"ARCEAUX_BROKER_URL": broker.url, "ARCEAUX_REGISTRY": str(HOME / "deploy/registry.toml")}
+    ended = await run_command("simulate", "parking", "--duration", "1s", settings=settings)
+
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout.split()[0]) > 0
+    assert (await run_command("simulate", "parking", "--duration", "soon", settings=settings)).returncode == 2
