@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import psycopg
 import structlog
 import typer
 import uvloop
@@ -42,6 +43,8 @@ def main() -> None:
         _fail(str(error), 2)
     except ArceauxError as error:
         _fail(str(error), 1)
+    except psycopg.Error as error:
+        _fail(f"database: {describe(error)}", 1)
     except BaseExceptionGroup as group:
         known, unknown = group.split(ArceauxError)
         if known is None or unknown is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from schemas.delivery import Delivery
@@ -52,12 +53,10 @@ class Inbox:
         self._bytes -= size
         return batch
 
-    def clear(self) -> int:
-        """Drop everything, because it will come again; give how many."""
-        dropped = len(self._waiting)
-        self._waiting.clear()
-        self._bytes = 0
-        return dropped
+    def drop(self, will_return: Callable[[int], bool]) -> None:
+        """Drop what will come again, judged by its epoch; the rest is only here, and is kept."""
+        self._waiting = deque(delivery for delivery in self._waiting if not will_return(delivery.epoch))
+        self._bytes = sum(len(delivery.payload) for delivery in self._waiting)
 
     def wake(self) -> None:
         """Let whoever waits look again."""

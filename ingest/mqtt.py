@@ -115,8 +115,7 @@ class Consumer:
         if packet.reason_code is not mqtt5.ConnAckReasonCode.SUCCESS:
             return
         self._window.open(session_present=packet.session_present)
-        if packet.session_present:
-            self._inbox.clear()
+        self._inbox.drop(self._window.will_return)
         self.on_connected(packet.session_present)
 
     def on_publish(self, packets: list[mqtt5.PublishPacket]) -> None:

@@ -9,13 +9,13 @@ from typing import Any, Final, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from processors.columns import COUNT, NO_SEQ, SPOT_EVENT, Records, records
 from processors.layout import Layout, Target
 from processors.times import MissingOffsetError, to_micros
 from schemas import payloads
 from schemas.delivery import Delivery
-from schemas.faults import fault_lines
 from schemas.reasons import Reason
 from schemas.topics import Route
 
@@ -176,14 +176,26 @@ def _rejects(readings: Records, route: Route, reason: Reason, side: str) -> list
 
 
 def _explain(error: ValidationError, payload: bytes) -> _RejectedError:
-    """Name the reason: not JSON at all, a number out of range, or another shape than the schema's."""
-    kinds = {fault["type"] for fault in error.errors(include_url=False, include_input=False, include_context=False)}
-    detail = next(iter(fault_lines(error)))
-    if "json_invalid" in kinds or not _is_json(payload):
-        return _RejectedError(Reason.MALFORMED_PAYLOAD, detail)
-    if kinds & _RANGE_FAULTS:
-        return _RejectedError(Reason.VALUE_OUT_OF_RANGE, detail)
-    return _RejectedError(Reason.SCHEMA_VIOLATION, detail)
+    """Name the reason: not JSON at all, another shape than the schema's, or else a number out of range."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    if any(fault["type"] == "json_invalid" for fault in faults) or not _is_json(payload):
+        return _RejectedError(Reason.MALFORMED_PAYLOAD, faults[0]["msg"])
+    fields: dict[str, list[ErrorDetails]] = {}
+    for fault in faults:
+        fields.setdefault(str(fault["loc"][0]) if fault["loc"] else "", []).append(fault)
+    # A field that takes several types has a fault for each; one of range among them says that the type was right.
+    ranges = {name: [f for f in of_field if f["type"] in _RANGE_FAULTS] for name, of_field in fields.items()}
+    for name, of_field in fields.items():
+        if not ranges[name]:
+            return _RejectedError(Reason.SCHEMA_VIOLATION, _tell(name, of_field[0]))
+    name, out_of_range = next(iter(ranges.items()))
+    return _RejectedError(Reason.VALUE_OUT_OF_RANGE, _tell(name, out_of_range[0]))
+
+
+def _tell(name: str, fault: ErrorDetails) -> str:
+    if name == "time" and fault["type"] not in _RANGE_FAULTS:
+        return "time: expected RFC 3339 such as 2026-11-21T22:00:00Z, or an epoch number"
+    return f"{name}: {fault['msg']}" if name else fault["msg"]
 
 
 def _is_json(payload: bytes) -> bool:

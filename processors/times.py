@@ -51,8 +51,9 @@ def _from_rfc3339(text: str, zone: ZoneInfo | None) -> int:
 
 
 def _from_epoch(number: float) -> int:
-    size = abs(number)
+    size, whole = abs(number), int(number)
     for bound, factor in ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1)):
         if size < bound:
-            return round(number * factor)
-    return (int(number) + 500) // 1000
+            # Apart: the product of a float of today and a million has no room for its last digits.
+            return whole * factor + round((number - whole) * factor)
+    return (whole + 500) // 1000

@@ -35,7 +35,7 @@ def format_duration(value: timedelta) -> str:
         size = round(_UNITS[unit] * 1_000_000)
         if microseconds % size == 0:
             return f"{microseconds // size}{unit}"
-    return f"{value.total_seconds()}s"
+    return f"{microseconds / 1000:.3f}ms"
 
 
 Duration = Annotated[

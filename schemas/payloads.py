@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 
-_RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})?$"
+_RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-5][0-9])?$"
 """Its offset may be missing: that is judged later, with a reason of its own."""
 
 Time = Annotated[str, Field(pattern=_RFC3339)] | int | float | None

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -62,6 +62,9 @@ def expand_labels(entry: str) -> Iterator[str]:
         yield f"{match['head']}{number:0{len(match['first'])}d}"
 
 
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -98,17 +101,16 @@ class CarPark(_Entry):
         labels = [label for entry in self.spots for label in expand_labels(entry)]
         for label in labels:
             _topic_level(label)
-        repeated = _repeated(labels) or _repeated(spot.label for spot in self.spot)
-        if repeated:
-            raise ValueError(f"spot {repeated} is listed twice")
+        repeated = [*_repeated(labels), *_repeated(spot.label for spot in self.spot)]
+        faults = [f"spot {label} is listed twice" for label in repeated]
         count = len(self.all_spots())
         if count > self.capacity:
-            raise ValueError(f"{count} spots listed, more than its capacity of {self.capacity}")
+            faults.append(f"{count} spots listed, more than its capacity of {self.capacity}")
         if self.basis == "spots" and count == 0:
-            raise ValueError('basis = "spots" needs at least one entry in spots')
+            faults.append('basis = "spots" needs at least one entry in spots')
         if self.stale_after <= timedelta(0):
-            raise ValueError("stale_after: expected a duration above zero")
-        return self
+            faults.append("stale_after: expected a duration above zero")
+        return _unless_faulty(self, faults)
 
     def all_spots(self) -> tuple[Spot, ...]:
         """Every spot once, in the order of `spots`, then those told only by `[[car_park.spot]]`."""
@@ -125,16 +127,20 @@ class Registry(_Entry):
     @model_validator(mode="after")
     def _check_unique(self) -> Self:
         names = [name for park in self.car_park for name in (park.code, *park.aliases)]
-        if repeated := _repeated(names):
-            raise ValueError(f"car_park: code or alias {repeated!r} is used twice")
         devices = [spot.dev_eui.upper() for park in self.car_park for spot in park.spot if spot.dev_eui]
-        if repeated := _repeated(devices):
-            raise ValueError(f"car_park: dev_eui {repeated!r} is used twice")
-        return self
+        faults = [f"car_park: code or alias {name!r} is used twice" for name in _repeated(names)]
+        faults += [f"car_park: dev_eui {device!r} is used twice" for device in _repeated(devices)]
+        return _unless_faulty(self, faults)
 
 
-def _repeated(names: Iterable[str]) -> str | None:
-    return next((name for name, count in Counter(names).items() if count > 1), None)
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _unless_faulty(model: ModelT, faults: list[str]) -> ModelT:
+    if faults:
+        raise ValueError("; ".join(faults))
+    return model
 
 
 def load_registry(path: Path) -> Registry:
@@ -146,7 +152,7 @@ def load_registry(path: Path) -> Registry:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); set ARCEAUX_REGISTRY") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # beyond its own error, of text that is no UTF-8 or beyond measure
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
     try:
         return Registry.model_validate(content)

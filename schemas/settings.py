@@ -5,6 +5,8 @@ in. `arceaux config` prints what is in force.
 """
 
 import os
+import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -12,7 +14,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from schemas.durations import Duration
 from schemas.faults import ConfigurationError, fault_lines
@@ -24,16 +31,19 @@ TIMESCALEDB_ROOT = "ARCEAUX_TIMESCALEDB_ROOT"
 _MOST_INFLIGHT = 65_534
 """Receive Maximum 65535 is the protocol's default, left off the wire, and mosquitto then falls back to its own 20."""
 
+_PASSWORD_PARAMETER = re.compile(r"([?&](?:ssl)?password=)[^&#]*", re.IGNORECASE)
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 def _split_url(value: str) -> SplitResult:
     try:
         url = urlsplit(value)
-        url.port  # noqa: B018 - parsing the port is the check
+        if url.port != 0:
+            return url
     except ValueError:
-        raise ValueError("expected a URL with a port between 1 and 65535") from None
-    return url
+        pass  # said below, without the value, which may hold a password
+    raise ValueError("expected a URL with a port between 1 and 65535")
 
 
 def _broker_url(value: str) -> str:
@@ -63,7 +73,8 @@ class BrokerAddress:
 
 
 def hide_password(url: str) -> str:
-    """Write a URL with its password replaced, for people and logs."""
+    """Write a URL with its passwords replaced, for people and logs."""
+    url = _PASSWORD_PARAMETER.sub(r"\1***", url)
     parts = urlsplit(url)
     if parts.password is None:
         return url
@@ -71,17 +82,23 @@ def hide_password(url: str) -> str:
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
-    """`ARCEAUX_X_FILE` gives the value of `ARCEAUX_X`."""
+    """`ARCEAUX_X_FILE` gives the value of `ARCEAUX_X`; `variables` has the names in lower case."""
+
+    def __init__(self, settings_cls: type[BaseSettings], variables: Mapping[str, str | None]) -> None:
+        super().__init__(settings_cls)
+        self._variables = variables
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the interface
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        name = f"{PREFIX}{field_name.upper()}_FILE"
+        path = self._variables.get(name.lower())
         if path is None:
             return None, field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
         except OSError as error:
-            name = f"{PREFIX}{field_name.upper()}_FILE"
             raise ConfigurationError(f"{name}: {path} cannot be read ({error.strerror})") from None
+        except UnicodeDecodeError:
+            raise ConfigurationError(f"{name}: {path} cannot be read (it is not UTF-8 text)") from None
 
     def __call__(self) -> dict[str, Any]:
         values = {name: self.get_field_value(info, name)[0] for name, info in self.settings_cls.model_fields.items()}
@@ -140,6 +157,13 @@ class Settings(BaseSettings):
             raise ValueError("expected a topic without wildcards, without '/' at its ends and not beginning with '$'")
         return value
 
+    @field_validator("client_id")
+    @classmethod
+    def _check_client_id(cls, value: str) -> str:
+        if not LEVEL.fullmatch(value):
+            raise ValueError("expected one level of a topic: no '/', '+', '#' or control character")
+        return value
+
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.batch_max_delay > timedelta(seconds=10):
@@ -156,7 +180,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the interface
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read, strongest first: arguments, environment, `NAME_FILE`, `.env`."""
-        return (init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings)
+        in_file = dotenv_settings.env_vars if isinstance(dotenv_settings, DotEnvSettingsSource) else {}
+        in_environment = {name.lower(): value for name, value in os.environ.items()}
+        files = _SecretFiles(settings_cls, {**in_file, **in_environment})
+        return (init_settings, env_settings, files, dotenv_settings)
 
     @property
     def broker(self) -> BrokerAddress:
@@ -178,6 +205,8 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except UnicodeDecodeError:
+        raise ConfigurationError(".env: expected UTF-8 text") from None
     except ValidationError as error:
         lines = (_environment_name(line) for line in fault_lines(error))
         raise ConfigurationError("\n".join(lines)) from None

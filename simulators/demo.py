@@ -3,10 +3,9 @@
 import asyncio
 import http.client
 import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -18,6 +17,7 @@ from simulators.database import DatabaseError, EmbeddedDatabase, embedded_postgr
 from simulators.front_door import MQTT_5, MQTT_311, open_front_door
 from simulators.ports import LOOPBACK, free_port
 from simulators.state import InUseError, StateLock, tail
+from simulators.stopping import stop_on_signals, until_stopped
 
 _READY_SECONDS = 90
 _POLL_SECONDS = 0.2
@@ -77,20 +77,13 @@ async def run_demo(state_dir: Path, options: DemoOptions, say: Say) -> None:
     people. Raises DemoError where something is missing, another demo runs on `state_dir`, or a part ends by
     itself; the other parts are stopped then, too.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     try:
-        with StateLock(state_dir / "lock"):
+        with stop_on_signals() as stop, StateLock(state_dir / "lock"):
             # The parts are stopped in this task, which a second Ctrl-C does not cancel.
             async with AsyncExitStack() as parts:
-                await _until(stop, _Demo(state_dir, options, say, parts).run())
+                await until_stopped(stop, _Demo(state_dir, options, say, parts).run())
     except (InUseError, DatabaseError, BrokerError, ChildError, OSError) as error:
         raise DemoError(str(error)) from error
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
     say("stopped in order: simulator, service, database, broker")
 
 
@@ -201,19 +194,6 @@ class _Demo:
             "Ctrl-C stops it; what is stored stays.",
         ):
             self._say(line)
-
-
-async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Do the work until it fails or is told to stop."""
-    working = asyncio.create_task(work)
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-        working.cancel()
-        with suppress(asyncio.CancelledError):
-            await working
 
 
 async def _in_thread(start: Callable[[], T]) -> T:

@@ -13,6 +13,7 @@ from schemas.registry import Registry
 from schemas.settings import BrokerAddress
 from schemas.topics import Topics
 from simulators.parking_model import ParkingFleet, SensorMessage
+from simulators.stopping import stop_on_signals, until_stopped
 
 _ANNOUNCE_RATE = 200.0
 """First states a second, at least: the city is seen at once, and no broker's window is flooded."""
@@ -113,8 +114,8 @@ async def run_parking(
 ) -> int:
     """Publish what the registry's bays and counters would; return how many messages the broker acknowledged.
 
-    First every sensor's state once, then changes, `rate` a second, for `duration` or until cancelled. A
-    broker that is away is waited for. Raises ValueError for a rate that is not above zero and for a registry
+    First every sensor's state once, then changes, `rate` a second, for `duration` or until SIGINT or SIGTERM.
+    A broker that is away is waited for. Raises ValueError for a rate that is not above zero and for a registry
     without sensors.
     """
     if rate <= 0:
@@ -125,8 +126,9 @@ async def run_parking(
     sender = _Sender(BrokerAddress(broker_url), _PacedFleet(fleet, rate))
     limit = asyncio.timeout(duration.total_seconds() if duration is not None else None)
     try:
-        async with limit:
-            await sender.run()
+        with stop_on_signals() as stop:
+            async with limit:
+                await until_stopped(stop, sender.run())
     except TimeoutError:
         if not limit.expired():
             raise
