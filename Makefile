@@ -35,7 +35,7 @@ $(COMMUNITY): tests/community/package-lock.json
 	  else echo "npm is missing: the migrations are not tested on TimescaleDB's Community edition"; fi
 
 lint: setup ## Check style
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/ruff check --output-format concise . && $(BIN)/ruff format --check --quiet .
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -1,7 +1,8 @@
 """While a backlog drains, old readings arrive late through no fault of their sensors: expiry is held. No I/O.
 
-Held from a connection that found a session, or after a while of a window more than half used, until it is nearly
-empty again; ten minutes at the most. All times are microseconds, given by the caller.
+Held from a connection that found a session, after a while of a window more than half used, or after a while in which
+nothing could be judged because the database was away; until the window is nearly empty again, ten minutes at the most.
+All times are microseconds, given by the caller.
 """
 
 from typing import Final
@@ -27,6 +28,7 @@ class Backlog:
         self._busy_since: int | None = None
         self._calm_since: int | None = None
         self._is_spent = False
+        self._judged_at: int | None = None
 
     def connected(self, now: int, *, session_present: bool) -> None:
         """Note a connection; the broker kept for us what came meanwhile if it had the session."""
@@ -35,6 +37,9 @@ class Backlog:
 
     def judge(self, now: int, ratio: float) -> Moment:
         """Give the moment to reduce at, for a window used so far."""
+        if self._judged_at is not None and now - self._judged_at >= _BUSY_FOR and not self._is_spent:
+            self._hold(now)
+        self._judged_at = now
         self._busy_since = (self._busy_since or now) if ratio > _BUSY_RATIO else None
         self._calm_since = (self._calm_since or now) if ratio < _CALM_RATIO else None
         is_calm = self._calm_since is not None and now - self._calm_since >= _CALM_FOR

@@ -13,7 +13,7 @@ import structlog
 import typer
 import uvloop
 
-from ingest.errors import ArceauxError
+from ingest.errors import ArceauxError, describe
 from ingest.logs import configure_logs
 from schemas.durations import parse_duration
 from schemas.faults import ConfigurationError

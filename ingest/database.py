@@ -46,13 +46,8 @@ async def connect_patiently(url: str, purpose: str) -> Connection:
         try:
             return await connect(url, purpose)
         except (psycopg.Error, OSError) as error:
-            if judge(error, 1) is not Verdict.RETRY or _is_refusal(error):
+            if judge(error, 1) is not Verdict.RETRY:
                 raise ArceauxError(f"database: {describe(error)}; check ARCEAUX_DATABASE_URL") from None
             wait = backoff.wait()
             log.warning("database_waiting", error=describe(error), wait=round(wait, 1))
             await asyncio.sleep(wait)
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Tell a server that answered no from one that did not answer: libpq gives neither a SQLSTATE."""
-    return any(words in str(error) for words in ("authentication failed", "does not exist", "no pg_hba.conf entry"))

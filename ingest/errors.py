@@ -40,10 +40,11 @@ _RETRIED: Final = (
     "57P01",  # server shutting down
     "57P02",  # server crashed
     "57P03",  # server starting up
+    "57P05",  # idle for too long
     "58",  # the system under the server
 )
 _ISOLATED: Final = ("22", "23", "21")
-_DRIVER_DATA_ERRORS: Final = (OverflowError, TypeError, UnicodeEncodeError)
+_DRIVER_DATA_ERRORS: Final = (OverflowError, TypeError, UnicodeEncodeError, psycopg.DataError)
 _UNREACHED: Final = (OSError, TimeoutError, psycopg.OperationalError, psycopg.InterfaceError)
 
 
@@ -56,12 +57,17 @@ def judge(error: Exception, tries: int) -> Verdict:
         return Verdict.ISOLATE
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     if state is None:
-        return Verdict.RETRY if isinstance(error, _UNREACHED) else Verdict.STOP
+        return Verdict.RETRY if isinstance(error, _UNREACHED) and not _is_refusal(error) else Verdict.STOP
     if state == _INTERNAL_ERROR and tries < _INTERNAL_ERROR_TRIES:
         return Verdict.RETRY
     if state.startswith(_RETRIED) and state != _PROTOCOL_VIOLATION:
         return Verdict.RETRY
     return Verdict.ISOLATE if state.startswith(_ISOLATED) else Verdict.STOP
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell a server that answered no from one that did not answer: at a connect libpq gives neither a SQLSTATE."""
+    return any(words in str(error) for words in ("authentication failed", "does not exist", "no pg_hba.conf entry"))
 
 
 def describe(error: Exception) -> str:

@@ -19,11 +19,10 @@ from ingest.store import Start, Store
 from ingest.transaction import Batch, Outcome
 from ingest.window import Window
 from processors.dead_letters import dead_letters
-from processors.decode import Decoded, Limits, Reject, decode
+from processors.decode import Decoded, Limits, decode
 from processors.reduce import Reduced, reduce
 from processors.times import to_datetime
 from schemas.delivery import Delivery
-from schemas.reasons import Reason
 
 TICK: Final = 1.0
 """Seconds after which an empty batch is made, so that silence expires without messages."""
@@ -124,12 +123,9 @@ class Pipeline:
             return reduced, await self._store.commit(batch)
         except PoisonError:
             poison = await self._store.find_poison(batch)
-        rejects = [
-            Reject(index, self._layout.routes[deliveries[index].topic].route, Reason.DATABASE_REJECTED, detail)
-            for index, detail in poison.items()
-        ]
         moment = self._backlog.judge(time.time_ns() // 1000, self._window.ratio)
-        reduced = reduce(self._world, self._layout, reduced.decoded.without(rejects), moment)
+        decoded = reduced.decoded.without(poison, deliveries, self._layout)
+        reduced = reduce(self._world, self._layout, decoded, moment)
         return reduced, await self._store.commit(self._batch(reduced, deliveries))
 
     def _batch(self, reduced: Reduced, deliveries: Sequence[Delivery]) -> Batch:

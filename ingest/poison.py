@@ -16,7 +16,7 @@ _MOST: Final = 100
 """More bad readings in one batch mean that not they are wrong but something else, a schema for instance."""
 
 
-class PoisonError(Exception):
+class PoisonError(ArceauxError):
     """The database refuses something in the batch itself."""
 
 

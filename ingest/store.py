@@ -158,7 +158,7 @@ class Store:
             case Verdict.STOP:
                 raise ArceauxError(f"database: {describe(error)}; nothing was acknowledged") from error
             case Verdict.ISOLATE:
-                raise PoisonError(error) from error
+                raise PoisonError(f"database: {describe(error)}; nothing was acknowledged") from error
         await self.close()
         wait = backoff.wait()
         log.warning("commit_retried", error=describe(error), tries=tries, wait=round(wait, 1))

@@ -3,6 +3,7 @@
 `delivery` is the index of the message in its batch: what is found wrong later still leads back to topic and payload.
 """
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -59,6 +60,14 @@ def distinct(readings: Records) -> Records:
     if len(order) > 1:
         is_first[1:] = np.logical_or.reduce([key[order[1:]] != key[order[:-1]] for key in keys])
     return readings[order[is_first]]
+
+
+def same_facts(readings: Records, deliveries: Collection[int]) -> list[int]:
+    """Give the deliveries of all readings that tell the same facts as these deliveries' readings do."""
+    names = list(_KEYS[readings.dtype])
+    keys = readings[names]
+    facts = set(keys[np.isin(readings["delivery"], list(deliveries))].tolist())
+    return [number for number, key in zip(readings["delivery"].tolist(), keys.tolist(), strict=True) if key in facts]
 
 
 def to_int4(column: NDArray[Any], name: str) -> NDArray[np.int32]:

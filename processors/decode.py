@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from processors.columns import COUNT, NO_SEQ, SPOT_EVENT, Records, records
+from processors.columns import COUNT, NO_SEQ, SPOT_EVENT, Records, records, same_facts
 from processors.layout import Layout, Target
 from processors.times import MissingOffsetError, to_micros
 from schemas import payloads
@@ -51,13 +51,26 @@ class Decoded:
     messages: Counter[Route]
     refused: Counter[Route]
 
-    def without(self, poison: Sequence[Reject]) -> "Decoded":
-        """Move the readings of these messages from the columns to the rejects."""
-        indexes = [reject.delivery for reject in poison]
+    def without(self, poison: Mapping[int, str], deliveries: Sequence[Delivery], layout: Layout) -> "Decoded":
+        """Move the readings that the database refuses, and their copies in the batch, from the columns to the rejects.
+
+        `poison` gives the error by the reading's delivery.
+        """
+        detail = next(iter(poison.values()))
+        indexes = {*same_facts(self.events, poison), *same_facts(self.counts, poison)}
+        rejects = [
+            Reject(
+                index,
+                layout.routes[deliveries[index].topic].route,
+                Reason.DATABASE_REJECTED,
+                poison.get(index, detail)[:_DETAIL_LENGTH],
+            )
+            for index in sorted(indexes)
+        ]
         return Decoded(
-            events=self.events[~np.isin(self.events["delivery"], indexes)],
-            counts=self.counts[~np.isin(self.counts["delivery"], indexes)],
-            rejects=(*self.rejects, *poison),
+            events=self.events[~np.isin(self.events["delivery"], list(indexes))],
+            counts=self.counts[~np.isin(self.counts["delivery"], list(indexes))],
+            rejects=(*self.rejects, *rejects),
             messages=self.messages,
             refused=self.refused,
         )

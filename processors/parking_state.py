@@ -1,7 +1,9 @@
 """The parking state: the newest reading of every spot and counter, by event time.
 
-`apply_*` are pure and independent of the order and the split of what arrives: the newest event time wins; at equal
-times *occupied* wins, and for counters the lower free, the lower total, the first status by alphabet.
+`apply_*` are pure. The state of a spot, its newest observation and every counter are independent of the order and the
+split of what arrives: the newest event time wins; at equal times *occupied* wins, and for counters the lower free,
+the lower total, the first status by alphabet. `since`, `battery` and `last_seq` are as they arrived: a late reading
+does not go back and mend them.
 """
 
 from dataclasses import dataclass

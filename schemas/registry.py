@@ -24,6 +24,8 @@ SpotKind = Literal["standard", "pmr", "delivery", "short_stay", "charging"]
 
 _RANGE = re.compile(r"(?P<head>.*?)(?P<first>\d+)\.\.(?P<again>.*?)(?P<last>\d+)", re.ASCII)
 _MOST_SPOTS = 1_000_000
+_SHORTEST_STALE, _LONGEST_STALE = timedelta(seconds=1), timedelta(days=365)
+"""Twice this is the retained figure's Message Expiry, in whole seconds of 32 bits."""
 
 
 def _topic_level(value: str) -> str:
@@ -108,8 +110,8 @@ class CarPark(_Entry):
             faults.append(f"{count} spots listed, more than its capacity of {self.capacity}")
         if self.basis == "spots" and count == 0:
             faults.append('basis = "spots" needs at least one entry in spots')
-        if self.stale_after <= timedelta(0):
-            faults.append("stale_after: expected a duration above zero")
+        if not _SHORTEST_STALE <= self.stale_after <= _LONGEST_STALE:
+            faults.append("stale_after: expected a duration from 1s to 365d")
         return _unless_faulty(self, faults)
 
     def all_spots(self) -> tuple[Spot, ...]:

@@ -111,10 +111,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     broker_url: Annotated[str, AfterValidator(_broker_url)] = Field(
-        "mqtt://localhost:1883", description="The MQTT 5 broker: mqtt://user:password@host:1883, mqtts:// for TLS."
+        "mqtt://localhost:1883",
+        repr=False,
+        description="The MQTT 5 broker: mqtt://user:password@host:1883, mqtts:// for TLS.",
     )
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(
-        "postgresql://localhost:5432/arceaux", description="The database: postgresql://user:password@host:5432/name."
+        "postgresql://localhost:5432/arceaux",
+        repr=False,
+        description="The database: postgresql://user:password@host:5432/name.",
     )
     registry: Path = Field(Path("deploy/registry.toml"), description="The registry, a TOML file.")
     topic_root: str = Field("city", description="The first level of every topic.")

@@ -1,0 +1,155 @@
+"""Dead letters as rows, and the balance of a batch."""
+
+import hashlib
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.worlds import LAYOUT, LIMITS, NOW, SECOND, TOPICS, decoded_of, deliver
+
+from processors.dead_letters import KEPT_BYTES, Tally, dead_letters, tally
+from processors.decode import Decoded, Limits, Reject, decode
+from processors.reduce import Moment, World, reduce
+from schemas.delivery import Delivery
+from schemas.reasons import Reason
+from schemas.topics import Route
+
+SPOT = TOPICS.spot("ANTI", "P-01")
+COUNTER = TOPICS.count("COME")
+
+
+def reject(index: int, route: Route = Route.SPOT, reason: Reason = Reason.MALFORMED_PAYLOAD) -> Reject:
+    """Reject a message of a batch."""
+    return Reject(index, route, reason, "why")
+
+
+def test_a_dead_letter_tells_all_of_its_message() -> None:
+    """Topic, payload, size, reason, detail and time of receipt are kept as they were."""
+    delivery = deliver(SPOT, b"{", received_at=NOW + 5)
+    (letter,) = dead_letters([reject(0)], [delivery])
+    assert letter._asdict() == {
+        "received_at": NOW + 5,
+        "topic": SPOT,
+        "payload": b"{",
+        "size": 1,
+        "digest": hashlib.sha256(SPOT.encode() + b"\0{").digest(),
+        "reason": Reason.MALFORMED_PAYLOAD,
+        "detail": "why",
+        "repeats": 0,
+        "last_seen_at": NOW + 5,
+        "route": Route.SPOT,
+    }
+
+
+def test_repeats_of_a_message_are_counted_on_one_row() -> None:
+    """The same topic and payload again is a repeat; the first receipt stands, and the last is noted."""
+    times = [NOW + 2 * SECOND, NOW + 9 * SECOND, NOW]
+    deliveries = [deliver(SPOT, b"{", received_at=time) for time in times]
+    (letter,) = dead_letters([reject(index) for index in range(3)], deliveries)
+    assert letter.repeats == 2
+    assert letter.received_at == times[0]
+    assert letter.last_seen_at == max(times)
+
+
+@pytest.mark.parametrize("other", [(COUNTER, b"{"), (SPOT, b"["), (SPOT, b""), (SPOT + "{", b"")])
+def test_another_topic_or_payload_is_another_dead_letter(other: tuple[str, bytes]) -> None:
+    """Only what is the same in both is a repeat, and topic and payload do not run together."""
+    letters = dead_letters([reject(0), reject(1)], [deliver(SPOT, b"{"), deliver(*other)])
+    assert [letter.repeats for letter in letters] == [0, 0]
+    assert len({letter.digest for letter in letters}) == 2
+
+
+@pytest.mark.parametrize("size", [0, KEPT_BYTES - 1, KEPT_BYTES, KEPT_BYTES + 1, 5 * KEPT_BYTES])
+def test_a_long_payload_is_cut_with_its_true_size_and_digest(size: int) -> None:
+    """The first 64 KiB are kept; size and digest are those of the whole."""
+    payload = bytes(index % 251 for index in range(size))
+    (letter,) = dead_letters([reject(0)], [deliver(SPOT, payload)])
+    assert letter.payload == payload[: 64 * 1024]
+    assert letter.size == size
+    assert letter.digest == hashlib.sha256(SPOT.encode() + b"\0" + payload).digest()
+
+
+def test_payloads_that_differ_beyond_the_cut_are_two_dead_letters() -> None:
+    """Two messages alike in what is kept are told apart by their digests."""
+    deliveries = [deliver(SPOT, b"x" * KEPT_BYTES + tail) for tail in (b"a", b"b")]
+    first, second = dead_letters([reject(0), reject(1)], deliveries)
+    assert first.payload == second.payload
+    assert first.digest != second.digest
+
+
+def test_no_rejects_are_no_dead_letters() -> None:
+    """A good batch has none."""
+    assert dead_letters([], [deliver(SPOT, {"occupied": True})]) == ()
+
+
+DELIVERIES = st.lists(
+    st.builds(
+        lambda topic, body, retain, ago: deliver(topic, body, retain=retain, received_at=NOW - ago),
+        st.sampled_from([SPOT, COUNTER, TOPICS.spot("X", "Y"), "elsewhere"]),
+        st.sampled_from(
+            [b"", b"{", b'{"occupied":true}', b'{"free":1}', b'{"occupied":true,"free":2,"time":1795298400}'],
+        ),
+        st.booleans(),
+        st.integers(0, 3),
+    ),
+    max_size=14,
+)
+
+
+@given(DELIVERIES, st.data())
+def test_the_tally_of_a_batch_balances_whatever_was_there_before(
+    deliveries: list[Delivery], data: st.DataObject
+) -> None:
+    """Received = stored + duplicate + dead-lettered + refused on every route, none of them negative."""
+    decoded = decode(deliveries, LAYOUT, LIMITS)
+    reduced = reduce(World.unknown(LAYOUT), LAYOUT, decoded, Moment(NOW, NOW, catching_up=False))
+    letters = dead_letters(decoded.rejects, deliveries)
+    assert sum(1 + letter.repeats for letter in letters) == len(decoded.rejects)
+    stored = {
+        Route.SPOT: data.draw(st.integers(0, len(reduced.events))),
+        Route.COUNT: data.draw(st.integers(0, len(reduced.counts))),
+    }
+    new = [letter for letter in letters if data.draw(st.booleans())]
+    tallies = tally(decoded, stored, Counter(letter.route for letter in new))
+    assert sum(one.messages for one in tallies.values()) == len(deliveries)
+    assert set(tallies) == {route for route in Route if decoded.messages[route]}
+    for route, one in tallies.items():
+        assert one.readings == one.messages
+        assert min(one.stored, one.duplicate, one.dead_lettered, one.refused) >= 0
+        assert one.stored == stored.get(route, 0)
+        assert one.dead_lettered == sum(letter.route is route for letter in new)
+        assert one.refused == decoded.refused[route]
+
+
+def test_what_is_neither_new_nor_refused_was_there_before() -> None:
+    """A batch that the database has already seen is all duplicates."""
+    deliveries = [deliver(SPOT, {"occupied": True, "time": NOW})] * 3 + [deliver(SPOT, b"{")] * 2
+    decoded = decode(deliveries, LAYOUT, LIMITS)
+    assert tally(decoded, {}, {}) == {Route.SPOT: Tally(5, 0, 5, 0, 0)}
+    assert tally(decoded, {Route.SPOT: 1}, {Route.SPOT: 1}) == {Route.SPOT: Tally(5, 1, 3, 1, 0)}
+
+
+def test_an_empty_batch_has_no_tally() -> None:
+    """A tick writes nothing to the ledger."""
+    assert tally(decoded_of(), {}, {}) == {}
+
+
+def test_every_reason_can_become_a_dead_letter() -> None:
+    """Each message that cannot be used stands in one row with its own reason."""
+    limits = Limits(1000, LIMITS.max_lateness, LIMITS.max_future)
+    deliveries = [
+        deliver("elsewhere", b""),
+        deliver(SPOT, b"x" * 1001),
+        deliver(SPOT, b"{"),
+        deliver(SPOT, b"{}"),
+        deliver(TOPICS.spot("ANTI", "P-99"), b""),
+        deliver(SPOT, {"occupied": True, "time": "2026-11-21T22:00:00"}),
+        deliver(SPOT, {"occupied": True, "time": 0}),
+        deliver(SPOT, {"occupied": True, "time": 2 * NOW}),
+        deliver(COUNTER, {"free": 2**31}),
+        deliver(COUNTER, {"free": 1}),
+    ]
+    decoded: Decoded = decode(deliveries, LAYOUT, limits).without({9: "no"}, deliveries, LAYOUT)
+    letters = dead_letters(decoded.rejects, deliveries)
+    assert Counter(letter.reason for letter in letters) == dict.fromkeys(Reason, 1)

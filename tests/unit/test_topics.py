@@ -1,0 +1,104 @@
+"""The topic grammar, in both directions."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.topics import LEVEL, ParkingTopic, Route, Topics
+
+LEVELS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(LEVEL.fullmatch)
+ROOTS = st.lists(LEVELS, min_size=1, max_size=3).map("/".join)
+
+
+@given(ROOTS, LEVELS, LEVELS)
+def test_a_spot_topic_leads_back_to_its_car_park_and_spot(root: str, car_park: str, spot: str) -> None:
+    """Whatever may stand as a level is written into a spot's topic and read out of it unchanged."""
+    topics = Topics(root)
+    assert topics.parse(topics.spot(car_park, spot)) == ParkingTopic(Route.SPOT, car_park, spot)
+
+
+@given(ROOTS, LEVELS)
+def test_a_count_topic_leads_back_to_its_car_park(root: str, car_park: str) -> None:
+    """Whatever may stand as a level is written into a counter's topic and read out of it unchanged."""
+    topics = Topics(root)
+    assert topics.parse(topics.count(car_park)) == ParkingTopic(Route.COUNT, car_park)
+
+
+@given(st.text() | st.lists(st.sampled_from(["city", "parking", "spots", "count", "A", ""]), max_size=7).map("/".join))
+def test_a_topic_is_either_unroutable_or_written_again_exactly(topic: str) -> None:
+    """Two different topics never mean the same asset: what is routed rebuilds to the topic it came from."""
+    topics = Topics("city")
+    parsed = topics.parse(topic)
+    match parsed.route:
+        case Route.SPOT:
+            assert topics.spot(parsed.car_park, parsed.spot) == topic
+        case Route.COUNT:
+            assert topics.count(parsed.car_park) == topic
+        case Route.UNROUTABLE:
+            assert parsed == ParkingTopic(Route.UNROUTABLE)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "",
+        "/",
+        "city",
+        "city/",
+        "city/parking",
+        "city/parking/",
+        "city/parking/ANTI",
+        "city/parking//count",
+        "city/parking/ANTI/count/",
+        "city/parking/ANTI/Count",
+        "city/parking/ANTI/count/x",
+        "city/parking/ANTI/spots",
+        "city/parking/ANTI/spots/",
+        "city/parking//spots/P-01",
+        "city/parking/ANTI/spots/P-01/",
+        "city/parking/ANTI/spots/P/01",
+        "city/parking/ANTI/spot/P-01",
+        "city/parkings/ANTI/count",
+        "city//parking/ANTI/count",
+        "/city/parking/ANTI/count",
+        "City/parking/ANTI/count",
+        "citycity/parking/ANTI/count",
+        "town/parking/ANTI/count",
+        "parking/ANTI/count",
+        "city/city/parking/ANTI/count",
+        "city/parking/../parking/ANTI/count",
+        "$SYS/broker/uptime",
+        "$share/g/city/parking/ANTI/count",
+        "city/dwellings/hut-01/senml",
+        "city/parking/ANTI/spots/" + "P/" * 10_000,
+    ],
+)
+def test_a_hostile_or_misspelt_topic_is_unroutable(topic: str) -> None:
+    """A topic that is nearly one of ours is none of ours."""
+    assert Topics("city").parse(topic).route is Route.UNROUTABLE
+
+
+@given(ROOTS, LEVELS)
+def test_what_we_publish_is_never_taken_for_a_reading(root: str, name: str) -> None:
+    """Live figures and states do not feed back into the service."""
+    topics = Topics(root)
+    for topic in (topics.live(name), topics.live_city, topics.status(name)):
+        assert topics.parse(topic).route is Route.UNROUTABLE
+        for pattern in topics.data_filters:
+            assert not topic.startswith(pattern.removesuffix("#"))
+
+
+def test_topics_out_are_those_of_the_contract() -> None:
+    """Downstream apps find the live figures where the contract says."""
+    topics = Topics("city")
+    assert topics.live("ANTI") == "city/live/parking/ANTI"
+    assert topics.live_city == "city/live/parking"
+    assert topics.status("arceaux") == "city/status/arceaux"
+    assert topics.live_filter == "city/live/#"
+    assert topics.data_filters == ("city/parking/#",)
+
+
+@pytest.mark.parametrize("level", ["", "a/b", "+", "#", "a+", "#b", "a\x00", "a\nb", "\x7f", "/"])
+def test_a_level_holds_no_separator_wildcard_or_control_character(level: str) -> None:
+    """What would change the shape of a topic is no level."""
+    assert not LEVEL.fullmatch(level)

@@ -1,0 +1,130 @@
+"""A small city for the unit tests, and readings of it."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from processors.columns import COUNT, NO_SEQ, SPOT_EVENT, Records, records
+from processors.decode import Decoded, Limits
+from processors.layout import Ids, Layout
+from schemas.delivery import Delivery
+from schemas.registry import Registry
+from schemas.topics import Route, Topics
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+NOW = 1_795_298_400 * SECOND
+"""2026-11-21T22:00:00Z."""
+
+TOPICS = Topics("city")
+LIMITS = Limits(max_payload_bytes=256 * 1024, max_lateness=8 * DAY, max_future=5 * MINUTE)
+
+ANTI, QUAY, COME, FOCH = range(4)
+"""Indexes of the car parks."""
+CITY = -1
+"""Index of the city among the figures."""
+
+REGISTRY = Registry.model_validate(
+    {
+        "car_park": [
+            {
+                "code": "ANTI",
+                "name": "Antigone",
+                "capacity": 22,
+                "basis": "spots",
+                "heartbeat": "1h",
+                "spots": ["P-01..P-20"],
+            },
+            {
+                "code": "QUAY",
+                "name": "Quay",
+                "capacity": 3,
+                "basis": "spots",
+                "heartbeat": "0",
+                "timezone": "Europe/Paris",
+                "spots": ["Q-1..Q-3"],
+            },
+            {"code": "COME", "name": "Comédie", "capacity": 40, "basis": "count"},
+            {
+                "code": "FOCH",
+                "name": "Foch",
+                "capacity": 10,
+                "basis": "count",
+                "stale_after": "1m",
+                "timezone": "Europe/Paris",
+            },
+        ]
+    }
+)
+QUAY_SPOT = 20
+"""Index of the first spot of QUAY; those before it are ANTI's."""
+SPOTS = 23
+
+
+def layout_of(registry: Registry) -> Layout:
+    """Lay out a registry, with database ids that are no indexes."""
+    parks = registry.car_park
+    labels = [(park.code, spot.label) for park in parks for spot in park.all_spots()]
+    car_parks = {park.code: 101 + index for index, park in enumerate(parks)}
+    return Layout.of(registry, Ids(car_parks, {label: 1001 + index for index, label in enumerate(labels)}), TOPICS)
+
+
+LAYOUT = layout_of(REGISTRY)
+
+
+def deliver(
+    topic: str, payload: bytes | dict[str, Any], *, received_at: int = NOW, retain: bool = False, epoch: int = 1
+) -> Delivery:
+    """Give a message as it arrives; a dict is written as JSON."""
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return Delivery(epoch, 1, topic, body, retain, received_at)
+
+
+def event(  # noqa: PLR0913 - the columns
+    time: int,
+    spot: int,
+    occupied: bool,
+    *,
+    arrived: int = NOW,
+    battery: float | None = None,
+    seq: int | None = None,
+    delivery: int = 0,
+) -> tuple[Any, ...]:
+    """Give a row of SPOT_EVENT."""
+    volts = np.nan if battery is None else battery
+    return (delivery, time, spot, occupied, arrived, volts, NO_SEQ if seq is None else seq)
+
+
+def count(  # noqa: PLR0913 - the columns
+    time: int,
+    car_park: int,
+    free: int,
+    *,
+    total: int = 0,
+    status: str = "",
+    arrived: int = NOW,
+    delivery: int = 0,
+) -> tuple[Any, ...]:
+    """Give a row of COUNT."""
+    return (delivery, time, car_park, free, total, status.encode(), arrived)
+
+
+def events_of(rows: Sequence[tuple[Any, ...]]) -> Records:
+    """Give SPOT_EVENT records."""
+    return records(list(rows), SPOT_EVENT)
+
+
+def counts_of(rows: Sequence[tuple[Any, ...]]) -> Records:
+    """Give COUNT records."""
+    return records(list(rows), COUNT)
+
+
+def decoded_of(events: Sequence[tuple[Any, ...]] = (), counts: Sequence[tuple[Any, ...]] = ()) -> Decoded:
+    """Give a decoded batch of good readings."""
+    messages = Counter({Route.SPOT: len(events), Route.COUNT: len(counts)})
+    return Decoded(events_of(events), counts_of(counts), (), +messages, Counter())
