@@ -47,6 +47,7 @@ class Publisher:
         self._interval = settings.publish_interval.total_seconds()
         self._resend = _resend_seconds(registry, self._topics)
         self._changed = asyncio.Event()
+        self._is_stopping = False
         self._sent: dict[str, Figure] = {}
         self._sent_at: dict[str, float] = {}
         self._intruded: set[str] = set()
@@ -55,8 +56,15 @@ class Publisher:
         """Say that the outbox has something new."""
         self._changed.set()
 
+    def stop(self) -> None:
+        """End soon, also where the cancellation that follows is lost.
+
+        Before Python 3.12 aiomqtt's `asyncio.wait_for` swallows one that comes together with the broker's answer.
+        """
+        self._is_stopping = True
+
     async def run(self) -> None:
-        """Publish until cancelled, connecting to database and broker again whenever one of them is lost."""
+        """Publish until stopped and cancelled, connecting to database and broker again whenever one of them is lost."""
         backoff = Backoff()
         while True:
             try:
@@ -66,7 +74,8 @@ class Publisher:
                 if not isinstance(error, aiomqtt.MqttError) and judge(error, 1) is not Verdict.RETRY:
                     raise ArceauxError(f"publisher: {describe(error)}") from error
                 reason = describe(error)
-            _heed_cancellation()
+            if self._is_stopping:
+                return
             wait = backoff.wait()
             log.warning("publisher_waiting", reason=reason, wait=round(wait, 1))
             await asyncio.sleep(wait)
@@ -91,8 +100,7 @@ class Publisher:
                     tasks.create_task(self._publish(client, outbox), name="publish")
 
     async def _publish(self, client: aiomqtt.Client, outbox: Outbox) -> None:
-        while True:
-            _heed_cancellation()
+        while not self._is_stopping:
             await self._wait_for_change()
             due = {topic: self._sent[topic] for topic in (*self._fading(), *self._intruded) if topic in self._sent}
             due |= {figure.topic: figure for figure in await outbox.newer()}
@@ -161,16 +169,6 @@ class Publisher:
             timeout=10,
             keepalive=30,
         )
-
-
-def _heed_cancellation() -> None:
-    """Raise CancelledError where aiomqtt swallowed it.
-
-    Before Python 3.12 its `asyncio.wait_for` does, when the cancellation comes together with the broker's answer.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _resend_seconds(registry: Registry, topics: Topics) -> Mapping[str, float]:

@@ -5,13 +5,14 @@ A task that dies ends the process: nothing here is restarted behind the operator
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 import structlog
 
 from ingest.backlog import Backlog
+from ingest.errors import ArceauxError
 from ingest.inbox import Inbox
 from ingest.metrics import Metrics
 from ingest.mqtt import Consumer, Identity
@@ -78,16 +79,21 @@ async def _run(
     ) as address:
         log.info("started", ops=address, client_id=settings.client_id)
         async with asyncio.TaskGroup() as tasks:
-            endless = [
-                tasks.create_task(pipeline.settle_batches(), name="settle"),
-                tasks.create_task(publisher.run(), name="publish"),
+
+            def start_task(name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+                return tasks.create_task(_until_stopping(stop, name, work), name=name)
+
+            gathering = start_task("gather", pipeline.gather_and_decode())
+            others = [
+                start_task("settle", pipeline.settle_batches()),
+                start_task("consume", consumer.run(store)),
+                start_task("publish", publisher.run()),
             ]
-            gathering = tasks.create_task(pipeline.gather_and_decode(), name="gather")
-            consuming = tasks.create_task(consumer.run(store), name="consume")
             await stop.wait()
             log.info("draining", waiting=len(inbox))
+            publisher.stop()
             await _drain(settings, consumer, pipeline, gathering)
-            for task in (*endless, gathering, consuming):
+            for task in (gathering, *others):
                 task.cancel()
 
 
@@ -102,6 +108,20 @@ async def _drain(settings: Settings, consumer: Consumer, pipeline: Pipeline, gat
     except TimeoutError:
         log.warning("drain_cut_short", remedy="what was not committed comes again at the next start")
     await consumer.close()
+
+
+async def _until_stopping(stop: asyncio.Event, name: str, work: Coroutine[None, None, None]) -> None:
+    """Do endless work; its end before the service's is a failure, also one without an error.
+
+    A task group takes a task that was cancelled for one that ended well, and would run on without it.
+    """
+    try:
+        await work
+    except asyncio.CancelledError:
+        if stop.is_set():
+            raise
+    if not stop.is_set():
+        raise ArceauxError(f"the task {name} ended by itself")
 
 
 async def _unless(stop: asyncio.Event, opening: object) -> Start | None:

@@ -48,7 +48,7 @@ REJECTED = [
     (SPOT, b'{"occupied": true, "time": "2026-11-21T22:00:00"}', "time_missing_offset"),
     (SPOT, aged(days=-9), "time_too_late"),
     (SPOT, b'{"occupied": true, "time": 0}', "time_too_late"),
-    (SPOT, aged(minutes=6), "time_in_future"),
+    (SPOT, aged(hours=1), "time_in_future"),
     (SPOT, b'{"occupied": true, "time": ' + b"9" * 400 + b"}", "time_in_future"),
     (SPOT, b'{"occupied": true, "battery": 1e999}', "value_out_of_range"),
     (SPOT, b'{"occupied": true, "seq": 2147483648}', "value_out_of_range"),
