@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import psycopg
 import structlog
+from psycopg.conninfo import conninfo_to_dict
 
 from ingest.backoff import Backoff
 from ingest.errors import ArceauxError, Verdict, describe, judge
@@ -21,7 +22,8 @@ log = structlog.get_logger()
 
 
 async def connect(url: str, purpose: str) -> Connection:
-    """Open a connection in autocommit mode to a server that takes writes."""
+    """Open a connection in autocommit mode to a server that takes writes; options in the URL come after ours."""
+    own = conninfo_to_dict(url).get("options") or ""
     return await psycopg.AsyncConnection.connect(
         url,
         autocommit=True,
@@ -32,7 +34,7 @@ async def connect(url: str, purpose: str) -> Connection:
         tcp_user_timeout=15_000,
         target_session_attrs="read-write",
         application_name=f"arceaux {purpose}",
-        options=_OPTIONS,
+        options=f"{_OPTIONS} {own}",
     )
 
 

@@ -14,16 +14,23 @@ class LeaseLostError(ArceauxError):
     """Another process took over under this client id; nothing more is acknowledged here."""
 
 
+class SlowBatchError(ArceauxError):
+    """The database cancels a batch again and again for taking too long: half of it may pass."""
+
+
 class Verdict(Enum):
     """What to do about a database error."""
 
     RETRY = "retry"
+    HALVE = "halve"
     ISOLATE = "isolate"
     STOP = "stop"
 
 
 _PROTOCOL_VIOLATION: Final = "08P01"
 """Of class 08 and yet no lost connection: a COPY whose columns do not fit."""
+_STATEMENT_TIMEOUT: Final = "57014"
+_STATEMENT_TIMEOUT_TRIES: Final = 3
 _INTERNAL_ERROR: Final = "XX000"
 _INTERNAL_ERROR_TRIES: Final = 5
 _RETRIED: Final = (
@@ -60,6 +67,8 @@ def judge(error: Exception, tries: int) -> Verdict:
         return Verdict.RETRY if isinstance(error, _UNREACHED) and not _is_refusal(error) else Verdict.STOP
     if state == _INTERNAL_ERROR and tries < _INTERNAL_ERROR_TRIES:
         return Verdict.RETRY
+    if state == _STATEMENT_TIMEOUT and tries >= _STATEMENT_TIMEOUT_TRIES:
+        return Verdict.HALVE
     if state.startswith(_RETRIED) and state != _PROTOCOL_VIOLATION:
         return Verdict.RETRY
     return Verdict.ISOLATE if state.startswith(_ISOLATED) else Verdict.STOP

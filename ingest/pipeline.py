@@ -10,7 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+import structlog
+
 from ingest.backlog import Backlog
+from ingest.errors import SlowBatchError
 from ingest.inbox import Inbox
 from ingest.metrics import OUTCOMES, Metrics
 from ingest.mqtt import Consumer
@@ -27,6 +30,9 @@ from schemas.delivery import Delivery
 TICK: Final = 1.0
 """Seconds after which an empty batch is made, so that silence expires without messages."""
 _HALF_WINDOW: Final = 0.5
+
+
+log = structlog.get_logger()
 
 
 class Gathered(NamedTuple):
@@ -106,7 +112,11 @@ class Pipeline:
         reduced = reduce(self._world, self._layout, decoded, moment)
         if not (reduced.is_empty and self.has_committed):
             began = time.monotonic()
-            reduced, outcome = await self._commit(reduced, deliveries)
+            try:
+                reduced, outcome = await self._commit(reduced, deliveries)
+            except SlowBatchError:
+                await self._settle_halves(deliveries)
+                return
             self._observe(outcome, deliveries, time.monotonic() - began)
         self._world = reduced.world
         self._consumer.acknowledge(deliveries)
@@ -115,6 +125,12 @@ class Pipeline:
         self._metrics.show_figures(self._layout.codes, self._world.figures)
         if len(reduced.changed_figures):
             self._on_change()
+
+    async def _settle_halves(self, deliveries: Sequence[Delivery]) -> None:
+        middle = len(deliveries) // 2
+        log.warning("batch_halved", messages=len(deliveries))
+        for half in (deliveries[:middle], deliveries[middle:]):
+            await self._settle(Gathered(half, decode(half, self._layout, self._limits)))
 
     async def _commit(self, reduced: Reduced, deliveries: Sequence[Delivery]) -> tuple[Reduced, Outcome]:
         """Commit; where the database refuses single readings, dead-letter those and commit the rest."""

@@ -12,7 +12,7 @@ import structlog
 from ingest import load
 from ingest.backoff import Backoff
 from ingest.database import Connection, connect, connect_patiently
-from ingest.errors import ArceauxError, LeaseLostError, Verdict, describe, judge
+from ingest.errors import ArceauxError, LeaseLostError, SlowBatchError, Verdict, describe, judge
 from ingest.metrics import Metrics
 from ingest.migrate import check_schema, find_server
 from ingest.poison import PoisonError, find_poison
@@ -85,8 +85,8 @@ class Store:
     async def commit(self, batch: Batch) -> Outcome:
         """Write a batch, trying until it is in, exactly once.
 
-        Raises LeaseLostError where another process took over, PoisonError where the batch itself is refused, and
-        ArceauxError for anything that trying again would not mend.
+        Raises LeaseLostError where another process took over, PoisonError where the batch itself is refused,
+        SlowBatchError where it takes too long, and ArceauxError for anything that trying again would not mend.
         """
         backoff = Backoff()
         tries = 0
@@ -96,6 +96,8 @@ class Store:
                 async with asyncio.timeout(_ATTEMPT_SECONDS):
                     outcome = await self._attempt(batch)
             except (psycopg.Error, OSError, TimeoutError, OverflowError, TypeError, UnicodeEncodeError) as error:
+                if judge(error, tries) is Verdict.HALVE and batch.messages > 1:
+                    raise SlowBatchError(f"database: {describe(error)}; nothing was acknowledged") from error
                 await self._after_failure(error, tries, backoff)
             else:
                 self._batch += 1

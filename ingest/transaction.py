@@ -43,6 +43,11 @@ class Batch:
     letters: tuple[DeadLetter, ...]
     now: datetime
 
+    @property
+    def messages(self) -> int:
+        """How many messages it holds."""
+        return self.reduced.decoded.messages.total()
+
 
 def event_columns(layout: Layout, events: Records) -> tuple[Column, ...]:
     """Give SPOT_EVENT records as columns of parking_event."""

@@ -194,3 +194,23 @@ async def test_a_poison_reading_is_dead_lettered_and_the_rest_is_stored(
     assert await ask("SELECT reason, topic FROM dead_letter") == [("database_rejected", messages[123][0])]
     assert await stored_events(asking(database_url)) == [event for event in events if event != events[123]]
     await assert_figures(broker.url, ask)
+
+
+async def test_a_batch_that_takes_too_long_is_halved(
+    service: Service, broker: Mosquitto, database_url: str, ask: Callable[..., Any]
+) -> None:
+    """Where a table has become slow, batches shrink until the database's time-out lets them pass."""
+    await ask(
+        "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_sleep(0.01); RETURN new; END $$"
+    )
+    await ask("CREATE TRIGGER linger BEFORE INSERT ON parking_event FOR EACH ROW EXECUTE FUNCTION linger()")
+    service.settings["ARCEAUX_DATABASE_URL"] = f"{database_url}?options=-c%20statement_timeout%3D400ms"
+    events = sorted(set(random_events(SEED, 90)))
+    messages = [spot_message(park, spot, occupied=occupied, time=time) for park, spot, occupied, time in events]
+    await service.start_ready()
+    await publish(broker.url, messages)
+
+    await assert_whole(ask, broker, service, events)
+    assert "batch_halved" in service.log
+    assert (await ledger(ask))["messages"] == len(messages)

@@ -14,13 +14,15 @@ _IN_FLIGHT = 200
 
 
 @asynccontextmanager
-async def client(url: str) -> AsyncIterator[aiomqtt.Client]:
-    """Connect an MQTT 5 client."""
+async def client(
+    url: str, version: aiomqtt.ProtocolVersion = aiomqtt.ProtocolVersion.V5
+) -> AsyncIterator[aiomqtt.Client]:
+    """Connect a client."""
     address = urlsplit(url)
     connecting = aiomqtt.Client(
         address.hostname or "",
         address.port or 1883,
-        protocol=aiomqtt.ProtocolVersion.V5,
+        protocol=version,
         max_concurrent_outgoing_calls=_IN_FLIGHT,
         timeout=60,
     )
@@ -42,13 +44,15 @@ async def publish_retained(url: str, topic: str, payload: bytes) -> None:
         await connected.publish(topic, payload, qos=AT_LEAST_ONCE, retain=True)
 
 
-async def retained(url: str, topic_filter: str) -> dict[str, Any]:
+async def retained(
+    url: str, topic_filter: str, version: aiomqtt.ProtocolVersion = aiomqtt.ProtocolVersion.V5
+) -> dict[str, Any]:
     """Give what is retained now: JSON payloads by topic.
 
     The end is known by a message of our own, which the broker sends after the retained ones.
     """
     found: dict[str, Any] = {}
-    async with client(url) as connected:
+    async with client(url, version) as connected:
         end = f"end-of-retained/{id(connected)}"
         await connected.subscribe(topic_filter, qos=AT_LEAST_ONCE)
         await connected.subscribe(end, qos=AT_LEAST_ONCE)

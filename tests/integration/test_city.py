@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 from harness.clients import retained
 from harness.databases import KINDS, asking, find_install
@@ -95,6 +96,8 @@ async def check_city(broker: str) -> None:
     assert first[CITY]["car_parks"] == len(first) - 1 >= 25
     assert first["city/live/parking/COME"]["name"] == "Comédie"
     await eventually(figures, lambda seen: seen[CITY]["revision"] > first[CITY]["revision"])
+    older = await retained(broker, "city/live/#", aiomqtt.ProtocolVersion.V311)
+    assert older.keys() == first.keys()
 
 
 async def stored_readings(ask: Callable[..., Any]) -> int:

@@ -28,7 +28,7 @@ REJECTED = [
     ("city/parking/ANTI/spot/P-001", b'{"occupied": true}', "unroutable_topic"),
     ("city/parking", b'{"occupied": true}', "unroutable_topic"),
     ("city/parking/ANTI/spots/P-001/extra", b'{"occupied": true}', "unroutable_topic"),
-    (SPOT, b'{"occupied": true, "pad": "' + b"x" * 300_000 + b'"}', "payload_too_large"),
+    (SPOT, b'{"occupied": true, "pad": "' + b"x" * 1_000_000 + b'"}', "payload_too_large"),
     (SPOT, b"not json", "malformed_payload"),
     (SPOT, b"", "malformed_payload"),
     (SPOT, b"\x00\xff\xfe", "malformed_payload"),

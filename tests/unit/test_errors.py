@@ -11,7 +11,7 @@ RETRIED = [
     *("08000", "08001", "08003", "08004", "08006", "08007"),
     *("25006", "25P03", "40001", "40003", "40P01"),
     *("53000", "53100", "53200", "53300", "53400"),
-    *("55006", "55P03", "57014", "57P01", "57P02", "57P03"),
+    *("55006", "55P03", "57P01", "57P02", "57P03", "57P05"),
     *("58000", "58030", "58P01", "58P02"),
 ]
 ISOLATED = [
@@ -45,6 +45,12 @@ def test_the_class_of_an_sqlstate_decides(verdict: Verdict, states: list[str], t
         assert judge(refused(state), tries) is verdict, state
 
 
+def test_a_statement_that_takes_too_long_three_times_asks_for_half_the_batch() -> None:
+    """Once or twice may be the server's bad moment; from the third time on the batch is too large for it."""
+    verdicts = [judge(refused("57014"), tries) for tries in (1, 2, 3, 4, 1000)]
+    assert verdicts == [Verdict.RETRY, Verdict.RETRY, Verdict.HALVE, Verdict.HALVE, Verdict.HALVE]
+
+
 @pytest.mark.parametrize("state", ["08006", "08P01", "22003", "23505", "40P01", "42P01", "53100", "57P01"])
 def test_errors_as_psycopg_raises_them_are_judged_alike(state: str) -> None:
     """The driver's own class of an SQLSTATE makes no difference."""
@@ -54,7 +60,7 @@ def test_errors_as_psycopg_raises_them_are_judged_alike(state: str) -> None:
 @given(st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=5, max_size=5))
 def test_an_unknown_sqlstate_stops(state: str) -> None:
     """Guessing would lose data: only what is listed is tried again or isolated."""
-    listed = state.startswith(("08", "53", "58", "21", "22", "23")) or state in {*RETRIED, "XX000"}
+    listed = state.startswith(("08", "53", "58", "21", "22", "23")) or state in {*RETRIED, "57014", "XX000"}
     assert (judge(refused(state), 1) is Verdict.STOP) == (not listed or state == "08P01")
 
 
