@@ -59,7 +59,9 @@ class Connection(asyncio.Protocol):
         self._buffer += data
         try:
             self._read_packets()
-        except ValueError as error:
+        except BaseException as error:  # the codec is Rust, and panics past Exception on a topic that is no UTF-8
+            if not isinstance(error, ValueError) and type(error).__name__ != "PanicException":
+                raise
             self.abort(f"the broker sent what is not MQTT 5: {error}")
             return
         if follows_closely and len(data) < _SMALL_READ:
@@ -142,6 +144,13 @@ class Connection(asyncio.Protocol):
 
     def _read_packets(self) -> None:
         published: list[mqtt5.PublishPacket] = []
+        try:
+            self._take_packets(published)
+        finally:
+            if published:
+                self._listener.on_publish(published)
+
+    def _take_packets(self, published: list[mqtt5.PublishPacket]) -> None:
         used = 0
         with memoryview(self._buffer) as view:
             while used < len(view):
@@ -155,8 +164,6 @@ class Connection(asyncio.Protocol):
                 else:
                     self._take_control(packet)
         del self._buffer[:used]
-        if published:
-            self._listener.on_publish(published)
 
     def _take_control(self, packet: mqtt5.Packet) -> None:
         match packet:

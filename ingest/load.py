@@ -26,9 +26,10 @@ async def register(connection: Connection, registry: Registry) -> Ids:
         await connection.execute(_SQL["lock_registry"])
         parks = registry.car_park
         attributes = ("code", "name", "zone", "capacity", "latitude", "longitude", "basis")
-        await connection.execute(
-            _SQL["upsert_car_parks"], [[getattr(park, name) for park in parks] for name in attributes]
-        )
+        columns = [[getattr(park, name) for park in parks] for name in attributes]
+        changed = await (await connection.execute(_SQL["upsert_car_parks"], columns)).fetchall()
+        # The name of a car park is part of its figure: another name is another revision.
+        await connection.execute(_SQL["revise"], ([number for (number,) in changed],))
         car_parks = dict(await _rows(connection, "car_park_ids"))
         spots = [(car_parks[park.code], spot.label, spot.kind) for park in parks for spot in park.all_spots()]
         await connection.execute(_SQL["upsert_spots"], [[row[column] for row in spots] for column in range(3)])

@@ -70,6 +70,7 @@ class Consumer:
         self.on_connected: Callable[[bool], None] = lambda _: None
         self.is_subscribed = False
         self._was_subscribed = False
+        self._last_arrival = 0
 
     async def run(self, memory: SessionMemory) -> None:
         """Connect, and connect again, until `stop`. Raises LeaseLostError when another process took over."""
@@ -120,8 +121,13 @@ class Consumer:
 
     def on_publish(self, packets: list[mqtt5.PublishPacket]) -> None:
         """Take deliveries in, unparsed."""
-        epoch, now = self._window.epoch, time.time_ns() // 1000
-        deliveries = [Delivery(epoch, p.packet_id, p.topic, p.payload, p.retain, now) for p in packets]
+        epoch = self._window.epoch
+        # Never twice the same microsecond: messages without a time of their own keep their order by it.
+        first = max(time.time_ns() // 1000, self._last_arrival + 1)
+        deliveries = [
+            Delivery(epoch, p.packet_id, p.topic, p.payload, p.retain, at) for at, p in enumerate(packets, first)
+        ]
+        self._last_arrival = deliveries[-1].received_at
         for packet in packets:
             self._window.received(packet.packet_id)
         self._inbox.put(deliveries)
@@ -136,7 +142,8 @@ class Consumer:
                 self._metrics.sessions_lost.inc()
                 log.warning("session_lost", remedy="see docs/delivery.md, what the broker has to keep")
             await self._subscribe(connection, old_filters)
-            await memory.remember(self._identity.filters)
+            if set(old_filters) != set(self._identity.filters):
+                await memory.remember(self._identity.filters)
             connection.write(self._status_packet("online"))
             self._set_subscribed()
             log.info("broker_connected", broker=self._address.host, session_present=session_present)

@@ -57,11 +57,13 @@ class Publisher:
         self._changed.set()
 
     def stop(self) -> None:
-        """End soon, also where the cancellation that follows is lost.
+        """Publish what is still due, then end.
 
-        Before Python 3.12 aiomqtt's `asyncio.wait_for` swallows one that comes together with the broker's answer.
+        Not by cancellation alone: before Python 3.12 aiomqtt's `asyncio.wait_for` swallows one that comes together
+        with the broker's answer.
         """
         self._is_stopping = True
+        self._changed.set()
 
     async def run(self) -> None:
         """Publish until stopped and cancelled, connecting to database and broker again whenever one of them is lost."""
@@ -90,26 +92,36 @@ class Publisher:
                 for topic in outbox.acknowledged.keys() - self._resend.keys():
                     await self._clear(client, topic)
                     await outbox.forget(topic)
-                await client.subscribe(
-                    self._topics.live_filter, options=SubscribeOptions(qos=_AT_LEAST_ONCE, noLocal=True)
-                )
+                await self._subscribe(client)
                 log.info("publisher_ready", figures=len(self._sent))
                 backoff.reset()
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._watch(client), name="watch live topics")
-                    tasks.create_task(self._publish(client, outbox), name="publish")
+                    watching = tasks.create_task(self._watch(client), name="watch live topics")
+                    await self._publish(client, outbox)
+                    watching.cancel()
+
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
+        options = SubscribeOptions(qos=_AT_LEAST_ONCE, noLocal=True)
+        codes = await client.subscribe(self._topics.live_filter, options=options)
+        if any(getattr(code, "is_failure", False) for code in codes):
+            raise aiomqtt.MqttError(f"{self._topics.live_filter} was refused: allow it to the service at the broker")
 
     async def _publish(self, client: aiomqtt.Client, outbox: Outbox) -> None:
-        while not self._is_stopping:
+        """Send what is due, round by round; once stopping, until nothing is."""
+        while True:
+            is_last = self._is_stopping
             await self._wait_for_change()
-            due = {topic: self._sent[topic] for topic in (*self._fading(), *self._intruded) if topic in self._sent}
+            intruded, self._intruded = self._intruded, set()
+            due = {topic: self._sent[topic] for topic in (*self._fading(), *intruded) if topic in self._sent}
             due |= {figure.topic: figure for figure in await outbox.newer()}
             now = time.monotonic()
             ready = [f for f in due.values() if now - self._sent_at.get(f.topic, _LONG_AGO) >= self._interval]
-            for topic in self._intruded - self._sent.keys():
+            for topic in intruded - self._sent.keys():
                 await self._clear(client, topic)
-            self._intruded &= due.keys() - {figure.topic for figure in ready}
             await self._send_all(client, outbox, ready)
+            self._intruded |= intruded & (due.keys() - {figure.topic for figure in ready})
+            if is_last and len(due) == len(ready):
+                return
 
     def _fading(self) -> list[str]:
         """Give the topics whose retained figure is to be sent again before it expires."""

@@ -6,8 +6,10 @@ A task that dies ends the process: nothing here is restarted behind the operator
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from typing import Final
 
 import structlog
 
@@ -29,6 +31,9 @@ from schemas.registry import Registry
 from schemas.settings import Settings
 from schemas.topics import Topics
 
+_LAST_FIGURES_SECONDS: Final = 3.0
+"""How long the last figures may take at the end; a broker that is away gets them at the next start."""
+
 log = structlog.get_logger()
 
 
@@ -44,15 +49,29 @@ async def run_service(settings: Settings, registry: Registry) -> None:
     try:
         start = await _unless(stop, store.open(registry, topics))
         if start is not None:
-            await _run(settings, registry, metrics, store, start, stop)
+            parts = _assemble(settings, registry, metrics, store, start)
+            with serve_ops(
+                settings.ops_host,
+                settings.ops_port,
+                metrics.registry,
+                lambda: parts.consumer.is_subscribed and parts.pipeline.has_committed,
+            ) as address:
+                log.info("started", ops=address, client_id=settings.client_id)
+                await _run(parts, store, stop, settings.drain_timeout.total_seconds())
     finally:
         await store.close()
     log.info("stopped")
 
 
-async def _run(
-    settings: Settings, registry: Registry, metrics: Metrics, store: Store, start: Start, stop: asyncio.Event
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    inbox: Inbox
+    consumer: Consumer
+    pipeline: Pipeline
+    publisher: Publisher
+
+
+def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: Store, start: Start) -> _Parts:
     inbox = Inbox(settings.batch_max_readings)
     window = Window(settings.receive_maximum)
     consumer = Consumer(settings.broker, _identity(settings, start.layout.topics), inbox, window, metrics)
@@ -71,43 +90,41 @@ async def _run(
         max_delay=settings.batch_max_delay.total_seconds(),
         on_change=publisher.changed,
     )
-    with serve_ops(
-        settings.ops_host,
-        settings.ops_port,
-        metrics.registry,
-        lambda: consumer.is_subscribed and pipeline.has_committed,
-    ) as address:
-        log.info("started", ops=address, client_id=settings.client_id)
-        async with asyncio.TaskGroup() as tasks:
-
-            def start_task(name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-                return tasks.create_task(_until_stopping(stop, name, work), name=name)
-
-            gathering = start_task("gather", pipeline.gather_and_decode())
-            others = [
-                start_task("settle", pipeline.settle_batches()),
-                start_task("consume", consumer.run(store)),
-                start_task("publish", publisher.run()),
-            ]
-            await stop.wait()
-            log.info("draining", waiting=len(inbox))
-            publisher.stop()
-            await _drain(settings, consumer, pipeline, gathering)
-            for task in (gathering, *others):
-                task.cancel()
+    return _Parts(inbox, consumer, pipeline, publisher)
 
 
-async def _drain(settings: Settings, consumer: Consumer, pipeline: Pipeline, gathering: asyncio.Task[None]) -> None:
-    """Stop taking in, commit and acknowledge what was received, say that we are offline."""
-    consumer.stop_intake()
-    pipeline.stop()
+async def _run(parts: _Parts, store: Store, stop: asyncio.Event, drain_timeout: float) -> None:
+    async with asyncio.TaskGroup() as tasks:
+
+        def start_task(name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+            return tasks.create_task(_until_stopping(stop, name, work), name=name)
+
+        gathering = start_task("gather", parts.pipeline.gather_and_decode())
+        publishing = start_task("publish", parts.publisher.run())
+        settling = start_task("settle", parts.pipeline.settle_batches())
+        consuming = start_task("consume", parts.consumer.run(store))
+        await stop.wait()
+        await _drain(parts, gathering, publishing, drain_timeout)
+        for task in (consuming, gathering, settling, publishing):
+            task.cancel()
+
+
+async def _drain(
+    parts: _Parts, gathering: asyncio.Task[None], publishing: asyncio.Task[None], drain_timeout: float
+) -> None:
+    """Stop taking in, commit and acknowledge what was received, publish what came of it, say that we are offline."""
+    log.info("draining", waiting=len(parts.inbox))
+    parts.consumer.stop_intake()
+    parts.pipeline.stop()
     try:
-        async with asyncio.timeout(settings.drain_timeout.total_seconds()):
+        async with asyncio.timeout(drain_timeout):
             await asyncio.wait([gathering])
-            await pipeline.drained()
+            await parts.pipeline.drained()
+            parts.publisher.stop()
+            await asyncio.wait([publishing], timeout=_LAST_FIGURES_SECONDS)
     except TimeoutError:
         log.warning("drain_cut_short", remedy="what was not committed comes again at the next start")
-    await consumer.close()
+    await parts.consumer.close()
 
 
 async def _until_stopping(stop: asyncio.Event, name: str, work: Coroutine[None, None, None]) -> None:

@@ -1,10 +1,10 @@
 """The writer's connection: one transaction a batch behind the fence, tried again until it is certain."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import psycopg
 import structlog
@@ -26,6 +26,8 @@ _ATTEMPT_SECONDS: Final = 90
 """Longer than every time-out of the server: by then it is frozen or gone."""
 
 log = structlog.get_logger()
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +74,17 @@ class Store:
 
     async def before_connect(self) -> Sequence[str]:
         """Give the filters of the session at the broker; raise LeaseLostError where the lease is gone."""
-        async with await connect_patiently(self._url, "lease") as connection:
-            lease, _, filters = await self._worker_row(connection)
+        lease, _, filters = await self._aside(self._worker_row)
         self._check_lease(lease)
-        return list(filters)
+        return filters
 
     async def remember(self, filters: Sequence[str]) -> None:
         """Keep the filters of the session."""
-        async with await connect_patiently(self._url, "lease") as connection:
+
+        async def write(connection: Connection) -> None:
             await connection.execute(SQL["remember_filters"], (list(filters), self._worker, self._lease))
+
+        await self._aside(write)
 
     async def commit(self, batch: Batch) -> Outcome:
         """Write a batch, trying until it is in, exactly once.
@@ -96,7 +100,8 @@ class Store:
                 async with asyncio.timeout(_ATTEMPT_SECONDS):
                     outcome = await self._attempt(batch)
             except (psycopg.Error, OSError, TimeoutError, OverflowError, TypeError, UnicodeEncodeError) as error:
-                if judge(error, tries) is Verdict.HALVE and batch.messages > 1:
+                # Not while it is unknown whether an earlier try was committed: a half would be taken for the whole.
+                if judge(error, tries) is Verdict.HALVE and batch.messages > 1 and self._sent is None:
                     raise SlowBatchError(f"database: {describe(error)}; nothing was acknowledged") from error
                 await self._after_failure(error, tries, backoff)
             else:
@@ -112,7 +117,8 @@ class Store:
         while True:
             tries += 1
             try:
-                return await find_poison(await self._connected(), batch)
+                async with asyncio.timeout(_ATTEMPT_SECONDS):
+                    return await find_poison(await self._connected(), batch)
             except (psycopg.Error, OSError, TimeoutError) as error:
                 await self._after_failure(error, tries, backoff)
 
@@ -143,9 +149,24 @@ class Store:
                     log.info("commit_had_happened", batch=number)
                     return self._sent
                 raise ArceauxError(f"worker {self._worker}: batch {committed} in the database, {self._batch} here")
+            self._sent = None
             outcome = await self._transaction.write(connection, batch)
             self._sent = outcome
         return outcome
+
+    async def _aside(self, use: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
+        """Use a connection beside the writer's, and another one where it fails in a way that passes."""
+        backoff = Backoff()
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                async with await connect_patiently(self._url, "lease") as connection:
+                    return await use(connection)
+            except (psycopg.Error, OSError) as error:
+                if judge(error, tries) is not Verdict.RETRY:
+                    raise ArceauxError(f"database: {describe(error)}") from error
+                await asyncio.sleep(backoff.wait())
 
     async def _connected(self) -> Connection:
         if self._connection is None:

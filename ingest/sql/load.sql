@@ -11,6 +11,10 @@ ON CONFLICT (code) DO UPDATE SET
 WHERE (held.name, held.zone, held.capacity, held.latitude, held.longitude, held.basis)
       IS DISTINCT FROM
       (excluded.name, excluded.zone, excluded.capacity, excluded.latitude, excluded.longitude, excluded.basis)
+RETURNING id
+
+-- name: revise
+UPDATE availability SET revision = nextval('revision') WHERE car_park_id = ANY(%s)
 
 -- name: car_park_ids
 SELECT code, id FROM car_park

@@ -81,13 +81,14 @@ CREATE TABLE availability (
 ) WITH (fillfactor = 50);
 COMMENT ON COLUMN availability.arrived_at IS 'arrival of the reading that last changed it; null where time alone did';
 
+-- Sums of 32-bit figures need more than 32 bits.
 CREATE TABLE city_availability (
     singleton   boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     car_parks   integer NOT NULL,
-    capacity    integer NOT NULL,
-    free        integer NOT NULL,
-    occupied    integer NOT NULL,
-    unknown     integer NOT NULL,
+    capacity    bigint NOT NULL,
+    free        bigint NOT NULL,
+    occupied    bigint NOT NULL,
+    unknown     bigint NOT NULL,
     observed_at timestamptz,
     revision    bigint NOT NULL
 ) WITH (fillfactor = 50);

@@ -1,9 +1,11 @@
 """The way of a message, from a sensor's PUBACK to the retained figure, on real parts."""
 
+import asyncio
 import json
 import random
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,3 +109,57 @@ async def test_the_status_topic_tells_online_and_offline(service: Service, broke
     await eventually(state, lambda seen: seen == "online")
     await service.stop(9)
     await eventually(state, lambda seen: seen == "offline")
+
+
+async def test_the_largest_total_does_not_stop_the_city(
+    running: Service, broker: Mosquitto, ask: Callable[..., Any]
+) -> None:
+    """What one counter may tell, the sums of the city must hold."""
+    payload = json.dumps({"free": 2, "total": 2**31 - 1, "time": NOW.isoformat()}).encode()
+    await publish(broker.url, [("city/parking/COME/count", payload)])
+    figures = await eventually(
+        lambda: retained(broker.url, "city/live/#"),
+        lambda seen: seen.get("city/live/parking", {}).get("capacity", 0) > 2**31,
+    )
+
+    assert figures["city/live/parking"]["capacity"] == 2**31 - 1 + 40 + 60
+    assert await ask("SELECT count(*) FROM dead_letter") == 0
+    assert running.process is not None
+    assert running.process.poll() is None
+
+
+async def test_the_last_figures_are_published_before_the_service_ends(
+    service: Service, broker: Mosquitto, ask: Callable[..., Any]
+) -> None:
+    """What SIGTERM finds on its way is committed, acknowledged and published."""
+    await service.start_ready()
+    for number in range(1, 40):
+        await publish(broker.url, [spot_message("ANTI", f"P-{number:03d}", occupied=True, time=NOW)])
+    assert await service.stop() == 0, service.log
+
+    assert (
+        await ask("SELECT occupied FROM availability JOIN car_park c ON c.id = car_park_id WHERE code = 'ANTI'") == 39
+    )
+    await assert_figures(broker.url, ask)
+
+
+async def test_another_name_is_another_revision(
+    service: Service, broker: Mosquitto, registry_path: Path, ask: Callable[..., Any]
+) -> None:
+    """A figure whose text changed by the registry is newer than the one that apps have seen."""
+    topic = "city/live/parking/COME"
+
+    async def figure() -> dict[str, Any]:
+        return dict((await retained(broker.url, topic)).get(topic, {}))
+
+    await service.start_ready()
+    before = await eventually(figure)
+    await service.stop()
+    text = await asyncio.to_thread(registry_path.read_text)
+    await asyncio.to_thread(registry_path.write_text, text.replace("Comédie", "Place de la Comédie"))
+    await service.start_ready()
+    after = await eventually(figure, lambda seen: seen.get("name") == "Place de la Comédie")
+
+    assert after["revision"] > before["revision"]
+    await service.stop()
+    await assert_figures(broker.url, ask)

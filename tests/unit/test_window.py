@@ -1,6 +1,7 @@
 """The acknowledgement tracker against a model of a broker that redelivers and uses packet identifiers again."""
 
 from collections import deque
+from itertools import pairwise
 
 import mqtt5
 from hypothesis import settings
@@ -279,3 +280,15 @@ def test_a_connection_refused_begins_no_epoch() -> None:
     consumer = consumer_of(Inbox(10), window)
     consumer.on_connack(mqtt5.ConnAckPacket(reason_code=mqtt5.ConnAckReasonCode.SERVER_BUSY))
     assert window.epoch == 0
+
+
+def test_messages_of_one_read_arrive_one_after_the_other() -> None:
+    """Messages without a time of their own keep their order: no two arrive in the same microsecond."""
+    inbox = Inbox(100)
+    consumer = consumer_of(inbox, Window(100))
+    consumer.on_connack(mqtt5.ConnAckPacket(session_present=False))
+    consumer.on_publish(publications(*range(1, 21)))
+    consumer.on_publish(publications(*range(21, 41)))
+    arrivals = [delivery.received_at for delivery in inbox.take()]
+    assert len(arrivals) == 40
+    assert all(later > earlier for earlier, later in pairwise(arrivals))
