@@ -157,7 +157,7 @@ class Publisher:
             async with asyncio.timeout(_LOOK_AGAIN):
                 await self._changed.wait()
         except TimeoutError:
-            pass
+            pass  # nobody said that anything changed; the next look may find what another process did
         self._changed.clear()
 
     def _observe(self, sent: Sequence[Figure], new: Sequence[Figure]) -> None:
