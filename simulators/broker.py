@@ -9,10 +9,11 @@ import iotcore
 
 from simulators.ports import LOOPBACK
 
-# A listener for MQTT 5 and one for 3.1.1: rumqttd does not speak both on one port. It keeps the messages of each
-# filter in segments, read or unread, and drops the oldest: 8 segments of 16 MiB bound its memory, and hold an hour of
-# a busy city for a service that was away. `max_inflight_count` is its window for what clients send; towards clients it
-# keeps 100 in flight, whatever Receive Maximum they ask for.
+# Only a listener for MQTT 5: the one for 3.1.1 wants a port of its own and ends for good on the first publication with
+# a property, so those clients come in by simulators/front_door.py. rumqttd keeps the messages of each filter in
+# segments, read or unread, and drops the oldest: 8 segments of 16 MiB bound its memory, and hold an hour of a busy city
+# for a service that was away. `max_inflight_count` is its window for what clients send; towards clients it keeps 100 in
+# flight, whatever Receive Maximum they ask for.
 _CONFIG = """\
 id = 0
 
@@ -33,17 +34,6 @@ connection_timeout_ms = 60000
 max_payload_size = 1048576
 max_inflight_count = 20000
 dynamic_filters = true
-
-[v4.1]
-name = "v4"
-listen = "{host}:{older_port}"
-next_connection_delay_ms = 1
-
-[v4.1.connections]
-connection_timeout_ms = 60000
-max_payload_size = 1048576
-max_inflight_count = 100
-dynamic_filters = true
 """
 
 
@@ -54,16 +44,14 @@ class BrokerError(Exception):
 class EmbeddedBroker:
     """A broker in a child process, on 127.0.0.1, from `start` (or entering) to `stop`.
 
-    MQTT 5 is spoken on `port`, MQTT 3.1.1 on `older_port`.
-
-    It keeps nothing on disk: sessions and retained messages end with it. The child ends with this process.
+    It speaks MQTT 5 only, and keeps nothing on disk: sessions and retained messages end with it. The child ends with
+    this process.
     """
 
-    def __init__(self, state_dir: Path, port: int, older_port: int) -> None:
+    def __init__(self, state_dir: Path, port: int) -> None:
         self._config = state_dir / "broker.toml"
         self._broker: iotcore.Broker | None = None
         self.port = port
-        self.older_port = older_port
         self.url = f"mqtt://{LOOPBACK}:{port}"
 
     @property
@@ -77,9 +65,7 @@ class EmbeddedBroker:
         Raises BrokerError where it does not, say because the port is busy.
         """
         self._config.parent.mkdir(parents=True, exist_ok=True)
-        self._config.write_text(
-            _CONFIG.format(host=LOOPBACK, port=self.port, older_port=self.older_port), encoding="utf-8"
-        )
+        self._config.write_text(_CONFIG.format(host=LOOPBACK, port=self.port), encoding="utf-8")
         broker = iotcore.Broker(config_path=str(self._config))
         # The child inherits the mask: Ctrl-C reaches a terminal's whole foreground group, and the broker has
         # to outlive those who still talk to it.

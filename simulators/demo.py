@@ -14,7 +14,7 @@ from schemas.settings import TIMESCALEDB_ROOT
 from simulators.broker import BrokerError, EmbeddedBroker
 from simulators.children import Child, ChildError
 from simulators.database import DatabaseError, EmbeddedDatabase, embedded_postgres, find_timescaledb
-from simulators.front_door import MQTT_5, MQTT_311, open_front_door
+from simulators.front_door import open_front_door
 from simulators.ports import LOOPBACK, free_port
 from simulators.state import InUseError, StateLock, tail
 from simulators.stopping import stop_on_signals, until_stopped
@@ -115,13 +115,12 @@ class _Demo:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _start_broker(self) -> str:
-        broker = EmbeddedBroker(self._state_dir, free_port(), free_port())
+        broker = EmbeddedBroker(self._state_dir, free_port())
         self._parts.push_async_callback(asyncio.to_thread, broker.stop)
         await _in_thread(broker.start)
         self._started.append(broker)
         port = self._port("broker", self._options.ports.broker)
-        doors = {MQTT_311: broker.older_port, MQTT_5: broker.port}
-        await self._parts.enter_async_context(open_front_door(port, doors))
+        await self._parts.enter_async_context(open_front_door(port, broker.port))
         return f"mqtt://{LOOPBACK}:{port}"
 
     async def _start_database(self) -> EmbeddedDatabase:

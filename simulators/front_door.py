@@ -1,23 +1,15 @@
-"""One port for MQTT 3.1.1 and MQTT 5, before a broker that wants a port for each.
-
-rumqttd does, and a client that is given one address should not have to know. Besides, its side for MQTT 3.1.1 ends for
-good on the first publication that carries a property of MQTT 5, such as a Message Expiry: the door takes those off.
-"""
+"""One port for MQTT 3.1.1 and MQTT 5, before a broker that speaks MQTT 5: docs/decisions/0008-front-door.md."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-import mqtt5
-
+from simulators import mqtt311
 from simulators.ports import LOOPBACK
 
-MQTT_311: Final = 4
-MQTT_5: Final = 5
-"""The protocol levels that CONNECT carries."""
-
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Translate = Callable[[bytes], bytes]
 
 _CONNECT: Final = 0x10
 _LONGEST_LENGTH: Final = 4
@@ -26,10 +18,10 @@ _PATIENCE: Final = 10.0
 
 
 @asynccontextmanager
-async def open_front_door(port: int, doors: Mapping[int, int]) -> AsyncIterator[None]:
-    """Listen on a port of the loopback; hand each connection on to the port that `doors` gives for its level.
+async def open_front_door(port: int, inside: int) -> AsyncIterator[None]:
+    """Listen on a port of the loopback; hand each connection on to the port `inside`, where MQTT 5 is spoken.
 
-    A level that has no door gets the one of MQTT 3.1.1, whose broker refuses it in words a client understands.
+    What clients of 3.1.1 say is translated; the others' bytes pass as they are, for the broker to judge.
     """
     guests: set[asyncio.Task[None]] = set()
 
@@ -41,10 +33,12 @@ async def open_front_door(port: int, doors: Mapping[int, int]) -> AsyncIterator[
         try:
             async with asyncio.timeout(_PATIENCE):
                 level, read = await _read_level(reader)
-            there = await asyncio.open_connection(LOOPBACK, doors.get(level, doors[MQTT_311]))
-            await _join((reader, writer), there, bytearray(read), bare=level == MQTT_5)
+            there = await asyncio.open_connection(LOOPBACK, inside)
+            await _join((reader, writer), there, read, is_older=level == mqtt311.LEVEL)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass  # the client left before it said anything, or the broker is gone: either way there is nobody to tell
+        except asyncio.CancelledError:
+            pass  # the door closes; before Python 3.12 asyncio's streams log a task that ends cancelled as an error
         finally:
             writer.transport.abort()
 
@@ -72,10 +66,13 @@ async def _read_level(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     return name_and_level[-1], read + size + name_and_level
 
 
-async def _join(here: Stream, there: Stream, read: bytearray, *, bare: bool) -> None:
+async def _join(here: Stream, there: Stream, read: bytes, *, is_older: bool) -> None:
     """Carry bytes both ways until one side ends; `read` are those that were read already."""
-    onward = _carry_bare(here[0], there[1], read) if bare else _carry(here[0], there[1], read)
-    ways = [asyncio.create_task(onward), asyncio.create_task(_carry(there[0], here[1], b""))]
+    onward, back = (mqtt311.to_mqtt5, mqtt311.to_mqtt311) if is_older else (None, None)
+    ways = [
+        asyncio.create_task(_carry(here[0], there[1], read, onward)),
+        asyncio.create_task(_carry(there[0], here[1], b"", back)),
+    ]
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -85,47 +82,14 @@ async def _join(here: Stream, there: Stream, read: bytearray, *, bare: bool) -> 
         there[1].transport.abort()
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes | bytearray) -> None:
-    writer.write(data)
-    while data := await reader.read(_CHUNK):
-        writer.write(data)
+async def _carry(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes, translate: Translate | None
+) -> None:
+    """Carry until the reader ends. Ends with an error, and with it the connection, on a malformed packet."""
+    packets = mqtt311.Packets()
+    while True:
+        writer.write(b"".join(map(translate, packets.feed(data))) if translate else data)
         await writer.drain()
-
-
-async def _carry_bare(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, buffer: bytearray) -> None:
-    """Carry packets of MQTT 5, publications without their properties. Ends with a ValueError on what is none."""
-    while data := await reader.read(_CHUNK):
-        buffer += data
-        writer.write(_take_bare(buffer))
-        await writer.drain()
-
-
-def _take_bare(buffer: bytearray) -> bytes:
-    """Take the whole packets off the buffer."""
-    taken = []
-    used = 0
-    with memoryview(buffer) as view:
-        while used < len(view):
-            try:
-                packet, size = mqtt5.read(view[used:])
-            except IndexError:  # the rest of a packet is still to come
-                break
-            # A topic alias is a property that cannot be done without.
-            if isinstance(packet, mqtt5.PublishPacket) and packet.topic_alias is None:
-                taken.append(_undress(packet))
-            else:
-                taken.append(bytes(view[used : used + size]))
-            used += size
-    del buffer[:used]
-    return b"".join(taken)
-
-
-def _undress(packet: mqtt5.PublishPacket) -> bytes:
-    return mqtt5.PublishPacket(
-        packet.topic,
-        packet.payload,
-        qos=packet.qos,
-        retain=packet.retain,
-        packet_id=packet.packet_id,
-        duplicate=packet.duplicate,
-    ).write()
+        data = await reader.read(_CHUNK)
+        if not data:
+            return

@@ -82,6 +82,9 @@ async def test_the_demo_runs_ends_and_goes_on(tmp_path: Path, kind: str) -> None
             stored = await eventually(lambda: stored_readings(ask), lambda count: count > before)  # noqa: B023 - awaited here
             assert await demo.interrupt() == 0, demo.output
             assert "stopped in order" in demo.output
+        except Exception as error:
+            error.add_note(demo.output)
+            raise
         finally:
             demo.kill()
 

@@ -39,7 +39,7 @@ def database(tmp_path: Path) -> Iterator[EmbeddedDatabase]:
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
     """Run a broker on a free port."""
-    with EmbeddedBroker(tmp_path, free_port(), free_port()) as broker:
+    with EmbeddedBroker(tmp_path, free_port()) as broker:
         yield broker
 
 
@@ -200,7 +200,7 @@ async def test_the_broker_gives_a_retained_message_to_an_mqtt_5_client(broker: E
 
 def test_a_second_broker_on_the_port_is_refused(broker: EmbeddedBroker, tmp_path: Path) -> None:
     with pytest.raises(BrokerError, match=str(broker.port)):
-        EmbeddedBroker(tmp_path / "other", broker.port, free_port()).start()
+        EmbeddedBroker(tmp_path / "other", broker.port).start()
     broker.check()
 
 
@@ -217,9 +217,9 @@ async def test_the_simulator_is_heard_also_after_the_broker_was_away(tmp_path: P
     port = free_port()
     parking = asyncio.create_task(run_parking(f"mqtt://{LOOPBACK}:{port}", "city", registry, rate=500))
     try:
-        with EmbeddedBroker(tmp_path / "first", port, free_port()) as broker:
+        with EmbeddedBroker(tmp_path / "first", port) as broker:
             await heard(broker)
-        with EmbeddedBroker(tmp_path / "second", port, free_port()) as broker:
+        with EmbeddedBroker(tmp_path / "second", port) as broker:
             await heard(broker)
             parking.cancel()
             with pytest.raises(asyncio.CancelledError):
