@@ -14,7 +14,7 @@ from ingest.database import Connection
 from ingest.sql import load_queries
 
 _SQL: Final = load_queries("audit.sql")
-_RAW: Final = ("parking_event", "parking_count")
+_RAW: Final = ("parking_event", "parking_count", "dwelling_reading")
 
 
 @dataclass(frozen=True, slots=True)

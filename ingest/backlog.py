@@ -7,6 +7,7 @@ All times are microseconds, given by the caller.
 
 from typing import Final
 
+from processors.gate import Gap
 from processors.reduce import Moment
 
 _SECOND: Final = 1_000_000
@@ -24,11 +25,22 @@ class Backlog:
     def __init__(self, committed_at: int) -> None:
         """`committed_at` is when the last batch before this process was committed."""
         self._clock = committed_at
+        self._gap_began = committed_at
         self._held_since: int | None = None
         self._busy_since: int | None = None
         self._calm_since: int | None = None
         self._is_spent = False
         self._judged_at: int | None = None
+
+    @property
+    def gap(self) -> Gap:
+        """The last time in which we heard nothing, and whether what arrives now may be from it."""
+        return Gap(self._gap_began, is_open=self._held_since is not None)
+
+    def lost(self, heard_at: int) -> None:
+        """Note the end of a connection, on which something was last heard then."""
+        if self._held_since is None:
+            self._gap_began = heard_at
 
     def connected(self, now: int, *, session_present: bool) -> None:
         """Note a connection; the broker kept for us what came meanwhile if it had the session."""

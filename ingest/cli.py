@@ -6,7 +6,7 @@ import sys
 from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import psycopg
 import structlog
@@ -19,6 +19,7 @@ from schemas.durations import parse_duration
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry, load_registry
 from schemas.settings import Settings, load_settings, unknown_settings
+from schemas.topics import Topics
 
 app = typer.Typer(
     name="arceaux",
@@ -33,6 +34,9 @@ simulations = typer.Typer(help="Simulate a fleet of sensors.", no_args_is_help=T
 app.add_typer(simulations, name="simulate")
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+Rate = Annotated[float, typer.Option(min=0.01, max=2_000, help="Messages a second.")]
+HowLong = Annotated[str | None, typer.Option("--duration", help="How long, such as 10m; until Ctrl-C without it.")]
+Seed = Annotated[int, typer.Option(help="The same seed makes the same city.")]
 
 
 def main() -> None:
@@ -70,13 +74,15 @@ def migrate() -> None:
 @app.command()
 def ingest() -> None:
     """Run the service: MQTT in, committed, acknowledged, live figures out. SIGTERM drains and exits."""
+    from ingest.keys import privacy_of
     from ingest.service import run_service
 
     settings = _settings()
     registry = _registry(settings)
+    privacy = privacy_of(settings, registry)
     for name in unknown_settings():
         structlog.get_logger().warning("setting_unknown", name=name)
-    _run(run_service(settings, registry))
+    _run(run_service(settings, registry, privacy))
 
 
 @app.command()
@@ -124,30 +130,52 @@ def demo(
 
     settings = _settings()
     _registry(settings)
+    options = DemoOptions(settings.registry, settings.topic_root, settings.pseudonym_key_file)
     try:
-        asyncio.run(run_demo(state_dir, DemoOptions(settings.registry, settings.topic_root), typer.echo))
+        asyncio.run(run_demo(state_dir, options, typer.echo))
     except DemoError as error:
         raise ArceauxError(str(error)) from None
 
 
 @simulations.command()
-def parking(
-    *,
-    rate: Annotated[float, typer.Option(min=0.01, max=2_000, help="Messages a second.")] = 20.0,
-    duration: Annotated[str | None, typer.Option(help="How long, such as 10m; until Ctrl-C without it.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same city.")] = 1,
-) -> None:
+def parking(*, rate: Rate = 20.0, duration: HowLong = None, seed: Seed = 1) -> None:
     """Simulate bay sensors and counters that publish to the broker."""
-    from simulators.parking import run_parking
+    _simulate("parking", rate, duration, seed)
+
+
+@simulations.command()
+def dwellings(*, rate: Rate = 20.0, duration: HowLong = None, seed: Seed = 1) -> None:
+    """Simulate the gateways of instrumented homes, with and without consent."""
+    _simulate("dwellings", rate, duration, seed)
+
+
+@simulations.command()
+def city(*, rate: Rate = 20.0, duration: HowLong = None, seed: Seed = 1) -> None:
+    """Simulate parking and dwellings at once."""
+    _simulate("city", rate, duration, seed)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="An archive: a file, or a directory of them.")],
+    *,
+    reader: Annotated[str | None, typer.Option(help="What reads it; guessed from the file's name without it.")] = None,
+    speed: Annotated[str, typer.Option(help="A factor of its own pace, or max.")] = "1",
+    shift_to_now: Annotated[bool, typer.Option("--shift-to-now", help="Let its times end now.")] = False,
+    dwelling: Annotated[str | None, typer.Option(help="Whose home it measured, for the reader appliances.")] = None,
+) -> None:
+    """Play an archive to the broker, as its sensors did. Ctrl-C ends it."""
+    from simulators.connection import RefusedError
+    from simulators.readers.records import ArchiveError
+    from simulators.replay import ReplayError, check_options, run_replay
 
     settings = _settings()
     registry = _registry(settings)
-    limit = None if duration is None else _duration(duration)
-    sending = run_parking(settings.broker_url, settings.topic_root, registry, rate=rate, duration=limit, seed=seed)
+    options = check_options(registry, file, reader=reader, speed=speed, shift_to_now=shift_to_now, dwelling=dwelling)
     try:
-        typer.echo(f"{_run(sending)} messages acknowledged by the broker")
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
+        typer.echo(_run(run_replay(settings.broker_url, registry, Topics(settings.topic_root), options)))
+    except (ArchiveError, ReplayError, RefusedError) as error:
+        raise ArceauxError(str(error)) from None
 
 
 @app.command()
@@ -162,6 +190,16 @@ def bench(
         asyncio.run(run_bench(messages, typer.echo))
     except (BenchError, DatabaseError) as error:
         raise ArceauxError(str(error)) from None
+
+
+def _simulate(kind: Literal["parking", "dwellings", "city"], rate: float, duration: str | None, seed: int) -> None:
+    from simulators.simulate import make_fleet, run_fleet
+
+    settings = _settings()
+    limit = None if duration is None else _duration(duration)
+    fleet = make_fleet(kind, _registry(settings), Topics(settings.topic_root), seed)
+    sent = _run(run_fleet(settings.broker_url, fleet, rate=rate, duration=limit))
+    typer.echo(f"{sent} messages acknowledged by the broker")
 
 
 def _duration(text: str) -> timedelta:

@@ -46,6 +46,11 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self.lost: asyncio.Future[str] = self._loop.create_future()
 
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago something was last read."""
+        return self._loop.time() - self._last_read
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (asyncio calls this)."""
         self._transport = cast("asyncio.Transport", transport)

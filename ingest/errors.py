@@ -14,6 +14,10 @@ class LeaseLostError(ArceauxError):
     """Another process took over under this client id; nothing more is acknowledged here."""
 
 
+class OutdatedBatchError(ArceauxError):
+    """The registry changed: the batch has to be decoded again before it may be written."""
+
+
 class SlowBatchError(ArceauxError):
     """The database cancels a batch again and again for taking too long: half of it may pass."""
 

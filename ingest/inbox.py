@@ -10,6 +10,9 @@ from schemas.delivery import Delivery
 MAX_BYTES: Final = 64 * 1024 * 1024
 """Undecoded payload held at the most; beyond it reading stops and the broker keeps the rest."""
 BATCH_BYTES: Final = 16 * 1024 * 1024
+_SMALL: Final = 200
+_CBOR_RECORD: Final = 32
+"""Bytes of a SenML record in CBOR, about."""
 
 
 class Inbox:
@@ -19,6 +22,7 @@ class Inbox:
         self._batch_size = batch_size
         self._waiting: deque[Delivery] = deque()
         self._bytes = 0
+        self._readings = 0
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -27,36 +31,40 @@ class Inbox:
     @property
     def is_full(self) -> bool:
         """Two batches wait, or too many bytes."""
-        return len(self._waiting) >= 2 * self._batch_size or self._bytes >= MAX_BYTES
+        return self._readings >= 2 * self._batch_size or self._bytes >= MAX_BYTES
 
     @property
     def has_batch(self) -> bool:
         """A whole batch waits, by count or by bytes."""
-        return len(self._waiting) >= self._batch_size or self._bytes >= BATCH_BYTES
+        return self._readings >= self._batch_size or self._bytes >= BATCH_BYTES
 
     def put(self, deliveries: list[Delivery]) -> None:
         """Add deliveries in arrival order."""
         self._waiting.extend(deliveries)
         self._bytes += sum(len(delivery.payload) for delivery in deliveries)
+        self._readings += sum(map(_readings, deliveries))
         self._changed.set()
 
     def take(self) -> list[Delivery]:
         """Take a batch: the oldest deliveries, all of one connection."""
         batch: list[Delivery] = []
-        size = 0
-        while self._waiting and len(batch) < self._batch_size and size < BATCH_BYTES:
+        size = readings = 0
+        while self._waiting and readings < self._batch_size and size < BATCH_BYTES:
             if batch and self._waiting[0].epoch != batch[0].epoch:
                 break
             delivery = self._waiting.popleft()
             size += len(delivery.payload)
+            readings += _readings(delivery)
             batch.append(delivery)
         self._bytes -= size
+        self._readings -= readings
         return batch
 
     def drop(self, will_return: Callable[[int], bool]) -> None:
         """Drop what will come again, judged by its epoch; the rest is only here, and is kept."""
         self._waiting = deque(delivery for delivery in self._waiting if not will_return(delivery.epoch))
         self._bytes = sum(len(delivery.payload) for delivery in self._waiting)
+        self._readings = sum(map(_readings, self._waiting))
 
     def wake(self) -> None:
         """Let whoever waits look again."""
@@ -70,3 +78,9 @@ class Inbox:
                 await self._changed.wait()
         except TimeoutError:
             return
+
+
+def _readings(delivery: Delivery) -> int:
+    """Guess, without parsing, how many readings a message holds; what is small is one."""
+    size = len(delivery.payload)
+    return 1 if size < _SMALL else delivery.payload.count(b"{") or size // _CBOR_RECORD

@@ -1,5 +1,6 @@
 """At start: the registry into the database, and the state of the world out of it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -8,16 +9,20 @@ from psycopg import AsyncCursor
 from ingest.database import Connection
 from ingest.sql import load_queries
 from processors.availability import FIGURE_STATUSES, quality_bits
-from processors.columns import NEVER, NO_SEQ
+from processors.columns import FOREVER, NEVER, NO_SEQ
+from processors.gate import Gate, Pause
 from processors.layout import Ids, Layout
+from processors.privacy import Privacy
 from processors.reduce import World
+from processors.sensors import Sensor, Sensors
 from processors.times import from_datetime
 from schemas.registry import Registry
 
 _SQL: Final = load_queries("load.sql")
+_SENSORS_AT_ONCE: Final = 10_000
 
 
-async def register(connection: Connection, registry: Registry) -> Ids:
+async def register(connection: Connection, registry: Registry, privacy: Privacy) -> Ids:
     """Write the registry's assets, in a transaction of their own, and give their ids.
 
     What left the registry keeps its rows, since raw readings point to them, but has no live figure any more.
@@ -35,7 +40,54 @@ async def register(connection: Connection, registry: Registry) -> Ids:
         await connection.execute(_SQL["upsert_spots"], [[row[column] for row in spots] for column in range(3)])
         await connection.execute(_SQL["forget_departed"], ([car_parks[park.code] for park in parks],))
         spot_ids = {(code, label): number for code, label, number in await _rows(connection, "spot_ids")}
-    return Ids(car_parks, spot_ids)
+        dwellings = await _register_dwellings(connection, registry, privacy)
+    return Ids(car_parks, spot_ids, dwellings)
+
+
+async def _register_dwellings(connection: Connection, registry: Registry, privacy: Privacy) -> Mapping[str, int]:
+    """Write homes that consent; of one that never did, nothing is written. Give ids by plain id."""
+    consenting = [home for home in registry.dwelling if home.consent]
+    pseudonyms = [privacy.pseudonyms[home.id] for home in consenting]
+    await connection.execute(_SQL["upsert_dwellings"], (pseudonyms, [home.district for home in consenting]))
+    await connection.execute(_SQL["withdraw_consent"], (pseudonyms,))
+    ids: dict[str, int] = dict(await _rows(connection, "dwelling_ids"))
+    return {plain: ids[secret] for plain, secret in privacy.pseudonyms.items() if secret in ids}
+
+
+async def register_sensors(connection: Connection, sensors: Sequence[Sensor]) -> list[int]:
+    """Write sensors, in a transaction of their own, and give their ids."""
+    columns = [[getattr(sensor, name) for sensor in sensors] for name in ("home", "name", "kind", "unit")]
+    rows = await (await connection.execute(_SQL["upsert_sensors"], columns)).fetchall()
+    ids = {(home, name, unit): number for home, name, unit, number in rows}
+    return [ids[sensor.home, sensor.name, sensor.unit] for sensor in sensors]
+
+
+async def load_sensors(connection: Connection, sensors: Sensors) -> None:
+    """Make every sensor of the database known. A stream: a million rows at once would be more memory than all else."""
+    async with connection.transaction(), connection.cursor("sensors") as cursor:
+        await cursor.execute(_SQL["sensors"])
+        while rows := await cursor.fetchmany(_SENSORS_AT_ONCE):
+            known = [Sensor.seen(home, name, kind, unit) for _, home, name, kind, unit in rows]
+            sensors.add(known, [row[0] for row in rows])
+
+
+async def add_listed_sensors(
+    connection: Connection, registry: Registry, dwellings: Mapping[str, int], sensors: Sensors
+) -> None:
+    """Register the sensors that the registry lists for consenting homes, with their bounds."""
+    listed = [
+        Sensor.listed(dwellings[home.id], entry) for home in registry.dwelling if home.consent for entry in home.sensor
+    ]
+    if listed:
+        sensors.add(listed, await register_sensors(connection, listed))
+
+
+async def load_gate(connection: Connection) -> Gate:
+    """Read the pauses back."""
+    return Gate.of(
+        (home, Pause(from_datetime(began), FOREVER if ended is None else from_datetime(ended)))
+        for home, began, ended in await _rows(connection, "pauses")
+    )
 
 
 async def load_world(connection: Connection, layout: Layout) -> World:

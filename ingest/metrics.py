@@ -55,6 +55,11 @@ class Metrics:
             self.car_park_free.labels(code).set(free)
             self.car_park_stale.labels(code).set(stale)
 
+    def forget_figures(self) -> None:
+        """Forget the car parks shown: the registry may have others now."""
+        self.car_park_free.clear()
+        self.car_park_stale.clear()
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"arceaux_{name}", text, labels, registry=self.registry)
 

@@ -48,6 +48,7 @@ class Hypertable:
 HYPERTABLES: Final = (
     Hypertable("parking_event", "spot_id", "time, occupied"),
     Hypertable("parking_count", "car_park_id", "time, free, total, status"),
+    Hypertable("dwelling_reading", "sensor_id", "time, value"),
     Hypertable("availability_history", "car_park_id", "time, revision"),
 )
 

@@ -49,9 +49,15 @@ class Identity:
     """Who we are at the broker. `status` gives the payload of the status topic for a state."""
 
     client_id: str
-    filters: tuple[str, ...]
+    control_filters: tuple[str, ...]
+    data_filters: tuple[str, ...]
     status_topic: str
     status: Callable[[str], bytes]
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """All topic filters of the session."""
+        return (*self.control_filters, *self.data_filters)
 
 
 class Consumer:
@@ -68,6 +74,7 @@ class Consumer:
         self._connection: Connection | None = None
         self._stopping = asyncio.Event()
         self.on_connected: Callable[[bool], None] = lambda _: None
+        self.on_lost: Callable[[float], None] = lambda _: None
         self.is_subscribed = False
         self._was_subscribed = False
         self._last_arrival = 0
@@ -151,6 +158,8 @@ class Consumer:
             await connection.keep_alive(_KEEP_ALIVE)
             return connection.lost.result()
         finally:
+            if self.is_subscribed:
+                self.on_lost(connection.silent_seconds)
             self.is_subscribed = False
             self._metrics.broker_connected.set(0)
             self._window.close()
@@ -200,24 +209,15 @@ class Consumer:
         return answer.session_present
 
     async def _subscribe(self, connection: Connection, old_filters: Sequence[str]) -> None:
-        """Unsubscribe what is no longer wanted, subscribe the rest at QoS 1, without retained messages."""
+        """Unsubscribe what is no longer wanted, then subscribe: the red buttons first, so that nothing overtakes them.
+
+        Of those the retained ones are sent at every connect; of data none are, since they are of unknown age.
+        """
         if unwanted := sorted(set(old_filters) - set(self._identity.filters)):
             unsubscribe = mqtt5.UnsubscribePacket(_OWN_PACKET_ID, unwanted)
             await connection.request(unsubscribe.write(), mqtt5.UnsubAckPacket, _OWN_PACKET_ID)
-        filters = [
-            mqtt5.TopicFilter(
-                pattern,
-                max_qos=mqtt5.QoS.AT_LEAST_ONCE,
-                retain_as_published=False,
-                retain_handling=mqtt5.RetainHandling.SEND_NEVER,
-            )
-            for pattern in self._identity.filters
-        ]
-        subscribe = mqtt5.SubscribePacket(_OWN_PACKET_ID, filters)
-        answer = await connection.request(subscribe.write(), mqtt5.SubAckPacket, _OWN_PACKET_ID)
-        for pattern, code in zip(self._identity.filters, answer.reason_codes, strict=True):
-            if code is not mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE:
-                raise ConnectionFailedError(f"{pattern} was granted as {code.name}: allow it at QoS 1 at the broker")
+        await _subscribe_at_least_once(connection, self._identity.control_filters, mqtt5.RetainHandling.SEND_ALWAYS)
+        await _subscribe_at_least_once(connection, self._identity.data_filters, mqtt5.RetainHandling.SEND_NEVER)
 
     def _set_subscribed(self) -> None:
         if self._was_subscribed:
@@ -241,3 +241,23 @@ class Consumer:
                 await self._stopping.wait()
         except TimeoutError:
             return
+
+
+async def _subscribe_at_least_once(
+    connection: Connection, patterns: Sequence[str], retain_handling: mqtt5.RetainHandling
+) -> None:
+    """Subscribe at QoS 1. Raises ConnectionFailedError where the broker grants less."""
+    filters = [
+        mqtt5.TopicFilter(
+            pattern,
+            max_qos=mqtt5.QoS.AT_LEAST_ONCE,
+            retain_as_published=False,
+            retain_handling=retain_handling,
+        )
+        for pattern in patterns
+    ]
+    subscribe = mqtt5.SubscribePacket(_OWN_PACKET_ID, filters)
+    answer = await connection.request(subscribe.write(), mqtt5.SubAckPacket, _OWN_PACKET_ID)
+    for pattern, code in zip(patterns, answer.reason_codes, strict=True):
+        if code is not mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE:
+            raise ConnectionFailedError(f"{pattern} was granted as {code.name}: allow it at QoS 1 at the broker")

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from ingest.backlog import Backlog
-from ingest.errors import SlowBatchError
+from ingest.errors import OutdatedBatchError, SlowBatchError
 from ingest.inbox import Inbox
 from ingest.metrics import OUTCOMES, Metrics
 from ingest.mqtt import Consumer
@@ -22,10 +22,15 @@ from ingest.store import Start, Store
 from ingest.transaction import Batch, Outcome
 from ingest.window import Window
 from processors.dead_letters import dead_letters
-from processors.decode import Decoded, Limits, decode
+from processors.decode import Decoded, decode
+from processors.gate import Gap, Gate
+from processors.layout import Layout
+from processors.privacy import Privacy
 from processors.reduce import Reduced, reduce
+from processors.rejects import Limits
 from processors.times import to_datetime
 from schemas.delivery import Delivery
+from schemas.registry import Registry
 
 TICK: Final = 1.0
 """Seconds after which an empty batch is made, so that silence expires without messages."""
@@ -36,9 +41,12 @@ log = structlog.get_logger()
 
 
 class Gathered(NamedTuple):
-    """A batch on its way to the database; empty on a tick."""
+    """A batch on its way to the database, empty on a tick: decoded by that layout, behind the gate as it was before."""
 
     deliveries: Sequence[Delivery]
+    layout: Layout
+    gate: Gate
+    gap: Gap
     decoded: Decoded
 
 
@@ -58,13 +66,16 @@ class Pipeline:
         limits: Limits,
         max_delay: float,
         on_change: Callable[[], None],
+        on_registry: Callable[[Registry], None],
     ) -> None:
-        self._layout, self._world = start.layout, start.world
+        self._layout, self._world, self._gate = start.layout, start.world, start.gate
         self._inbox, self._window, self._consumer, self._store = inbox, window, consumer, store
         self._backlog, self._metrics, self._limits = backlog, metrics, limits
         self._max_delay = max_delay
-        self._on_change = on_change
+        self._on_change, self._on_registry = on_change, on_registry
         self._decoded: asyncio.Queue[Gathered] = asyncio.Queue(maxsize=1)
+        self._decoding = asyncio.Lock()
+        self._new_registry: tuple[Registry, Privacy] | None = None
         self._is_stopping = False
         self.has_committed = False
 
@@ -74,7 +85,9 @@ class Pipeline:
             await self._gather()
             deliveries = self._inbox.take()
             self._consumer.regulate()
-            await self._decoded.put(Gathered(deliveries, decode(deliveries, self._layout, self._limits)))
+            gathered = await self._decode(deliveries, self._gate, self._backlog.gap)
+            self._gate = gathered.decoded.homes.gate.since(time.time_ns() // 1000 - self._limits.max_lateness)
+            await self._decoded.put(gathered)
 
     async def settle_batches(self) -> None:
         """Settle what was decoded, one batch after the other; cancelled by the service once `drained`."""
@@ -82,6 +95,11 @@ class Pipeline:
             gathered = await self._decoded.get()
             await self._settle(gathered)
             self._decoded.task_done()
+
+    def take_up(self, registry: Registry, privacy: Privacy) -> None:
+        """Go on with another registry: from the next batch on, and for batches that are not written yet."""
+        self._new_registry = (registry, privacy)
+        self._inbox.wake()
 
     def stop(self) -> None:
         """Take what the inbox holds and no more."""
@@ -103,9 +121,38 @@ class Pipeline:
                 return
             await self._inbox.wait(left)
 
+    async def _decode(self, deliveries: Sequence[Delivery], gate: Gate, gap: Gap) -> Gathered:
+        """Decode a batch, and register the sensors it brings."""
+        async with self._decoding:
+            layout = self._layout
+            decoded = decode(deliveries, layout, self._limits, gate, gap)
+            if decoded.homes.newcomers:
+                await self._store.register(decoded.homes.newcomers)
+        return Gathered(deliveries, layout, gate, gap, decoded)
+
     async def _settle(self, gathered: Gathered) -> None:
+        """Settle a batch by the registry in force, however often that changes meanwhile."""
+        while True:
+            if self._new_registry is not None:
+                await self._change_registry(*self._new_registry)
+            if gathered.layout is not self._layout:
+                gathered = await self._decode(gathered.deliveries, gathered.gate, gathered.gap)
+            try:
+                await self._settle_once(gathered)
+            except OutdatedBatchError:
+                continue
+            return
+
+    async def _change_registry(self, registry: Registry, privacy: Privacy) -> None:
+        self._new_registry = None
+        self._layout, self._world = await self._store.take_up(registry, privacy)
+        self._metrics.forget_figures()
+        log.info("registry_taken_up", car_parks=len(registry.car_park), dwellings=len(registry.dwelling))
+        self._on_registry(registry)
+
+    async def _settle_once(self, gathered: Gathered) -> None:
         """Reduce, commit, adopt, acknowledge."""
-        deliveries, decoded = gathered
+        deliveries, decoded = gathered.deliveries, gathered.decoded
         if deliveries and self._window.will_return(deliveries[0].epoch):
             return
         moment = self._backlog.judge(time.time_ns() // 1000, self._window.ratio)
@@ -115,7 +162,7 @@ class Pipeline:
             try:
                 reduced, outcome = await self._commit(reduced, deliveries)
             except SlowBatchError:
-                await self._settle_halves(deliveries)
+                await self._settle_halves(gathered)
                 return
             self._observe(outcome, deliveries, time.monotonic() - began)
         self._world = reduced.world
@@ -126,26 +173,32 @@ class Pipeline:
         if len(reduced.changed_figures):
             self._on_change()
 
-    async def _settle_halves(self, deliveries: Sequence[Delivery]) -> None:
+    async def _settle_halves(self, gathered: Gathered) -> None:
+        deliveries, gate = gathered.deliveries, gathered.gate
         middle = len(deliveries) // 2
         log.warning("batch_halved", messages=len(deliveries))
-        for half in (deliveries[:middle], deliveries[middle:]):
-            await self._settle(Gathered(half, decode(half, self._layout, self._limits)))
+        for part in (deliveries[:middle], deliveries[middle:]):
+            half = await self._decode(part, gate, gathered.gap)
+            gate = half.decoded.homes.gate
+            await self._settle(half)
 
     async def _commit(self, reduced: Reduced, deliveries: Sequence[Delivery]) -> tuple[Reduced, Outcome]:
         """Commit; where the database refuses single readings, dead-letter those and commit the rest."""
         batch = self._batch(reduced, deliveries)
         try:
-            return reduced, await self._store.commit(batch)
+            return reduced, await self._store.commit(batch, self._is_outdated)
         except PoisonError:
             poison = await self._store.find_poison(batch)
         moment = self._backlog.judge(time.time_ns() // 1000, self._window.ratio)
-        decoded = reduced.decoded.without(poison, deliveries, self._layout)
+        decoded = reduced.decoded.without(poison)
         reduced = reduce(self._world, self._layout, decoded, moment)
-        return reduced, await self._store.commit(self._batch(reduced, deliveries))
+        return reduced, await self._store.commit(self._batch(reduced, deliveries), self._is_outdated)
+
+    def _is_outdated(self) -> bool:
+        return self._new_registry is not None
 
     def _batch(self, reduced: Reduced, deliveries: Sequence[Delivery]) -> Batch:
-        letters = dead_letters(reduced.decoded.rejects, deliveries)
+        letters = dead_letters(reduced.decoded.rejects, deliveries, self._layout.privacy)
         return Batch(self._layout, reduced, letters, to_datetime(time.time_ns() // 1000))
 
     def _observe(self, outcome: Outcome, deliveries: Sequence[Delivery], seconds: float) -> None:

@@ -1,6 +1,6 @@
 """A batch that the database refuses: which of its readings are to blame."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -8,9 +8,11 @@ import psycopg
 
 from ingest.database import Connection
 from ingest.errors import ArceauxError, Verdict, describe, judge
-from ingest.transaction import SQL, Batch, copy, count_columns, event_columns
+from ingest.transaction import SQL, Batch, copy, count_columns, event_columns, reading_columns
 from processors.columns import Records
+from processors.decode import Poison
 from processors.pgcopy import Column
+from schemas.topics import Route
 
 _MOST: Final = 100
 """More bad readings in one batch mean that not they are wrong but something else, a schema for instance."""
@@ -20,17 +22,24 @@ class PoisonError(ArceauxError):
     """The database refuses something in the batch itself."""
 
 
-async def find_poison(connection: Connection, batch: Batch) -> dict[int, str]:
-    """Bisect the batch by trial, under savepoints that are all rolled back; give errors by the reading's delivery.
+async def find_poison(connection: Connection, batch: Batch) -> Sequence[Poison]:
+    """Bisect the batch by trial, under savepoints that are all rolled back.
 
     Raises ArceauxError where no reading is to blame, or too many are.
     """
-    found: dict[int, str] = {}
+    reduced = batch.reduced
+    suspects = (
+        (Route.SPOT, "parking_event", event_columns, reduced.events),
+        (Route.COUNT, "parking_count", count_columns, reduced.counts),
+        (Route.SENML, "dwelling_reading", reading_columns, reduced.readings),
+    )
+    found: list[Poison] = []
     async with connection.transaction(force_rollback=True):
-        events = partial(event_columns, batch.layout)
-        await _bisect(connection, "parking_event", events, batch.reduced.events, found)
-        counts = partial(count_columns, batch.layout)
-        await _bisect(connection, "parking_count", counts, batch.reduced.counts, found)
+        for route, table, columns, readings in suspects:
+            async for bad, error in _bisect(connection, table, partial(columns, batch.layout), readings):
+                found.append((route, bad, error))
+                if len(found) > _MOST:
+                    raise ArceauxError(f"the database refuses more than {_MOST} readings of a batch: {error}")
     if not found:
         raise ArceauxError("the database refuses a batch, but none of its readings by itself; nothing was acknowledged")
     return found
@@ -41,8 +50,7 @@ async def _bisect(
     table: str,
     columns_of: Callable[[Records], Sequence[Column]],
     readings: Records,
-    found: dict[int, str],
-) -> None:
+) -> AsyncIterator[tuple[Records, str]]:
     suspects = [readings]
     while suspects:
         part = suspects.pop()
@@ -50,12 +58,10 @@ async def _bisect(
         if error is None:
             continue
         if len(part) == 1:
-            found[part["delivery"][0].item()] = describe(error)
+            yield part, describe(error)
         else:
             middle = len(part) // 2
             suspects += [part[:middle], part[middle:]]
-        if len(found) > _MOST:
-            raise ArceauxError(f"the database refuses more than {_MOST} readings of a batch: {describe(error)}")
 
 
 async def _try(connection: Connection, table: str, columns: Sequence[Column]) -> Exception | None:

@@ -48,12 +48,19 @@ class Publisher:
         self._resend = _resend_seconds(registry, self._topics)
         self._changed = asyncio.Event()
         self._is_stopping = False
+        self._is_outdated = False
         self._sent: dict[str, Figure] = {}
         self._sent_at: dict[str, float] = {}
         self._intruded: set[str] = set()
 
     def changed(self) -> None:
         """Say that the outbox has something new."""
+        self._changed.set()
+
+    def take_up(self, registry: Registry) -> None:
+        """Go on with another registry: all figures are sent again, and departed topics cleared."""
+        self._resend = _resend_seconds(registry, self._topics)
+        self._is_outdated = True
         self._changed.set()
 
     def stop(self) -> None:
@@ -71,6 +78,7 @@ class Publisher:
         while True:
             try:
                 await self._serve(backoff)
+                reason = "the registry changed"
             except* (aiomqtt.MqttError, psycopg.Error, OSError, TimeoutError) as errors:
                 error = _first(errors)
                 if not isinstance(error, aiomqtt.MqttError) and judge(error, 1) is not Verdict.RETRY:
@@ -78,12 +86,15 @@ class Publisher:
                 reason = describe(error)
             if self._is_stopping:
                 return
+            if self._is_outdated:
+                continue
             wait = backoff.wait()
             log.warning("publisher_waiting", reason=reason, wait=round(wait, 1))
             await asyncio.sleep(wait)
 
     async def _serve(self, backoff: Backoff) -> None:
         async with await connect_patiently(self._settings.database_url, "publisher") as connection:
+            self._is_outdated = False
             outbox = Outbox(connection, self._topics)
             while not await outbox.try_lock():  # noqa: ASYNC110 - the lock is another process's, in the database
                 await asyncio.sleep(_LOCK_EVERY)
@@ -107,8 +118,8 @@ class Publisher:
             raise aiomqtt.MqttError(f"{self._topics.live_filter} was refused: allow it to the service at the broker")
 
     async def _publish(self, client: aiomqtt.Client, outbox: Outbox) -> None:
-        """Send what is due, round by round; once stopping, until nothing is."""
-        while True:
+        """Send what is due, round by round, until the registry is another; once stopping, until nothing is due."""
+        while not self._is_outdated:
             is_last = self._is_stopping
             await self._wait_for_change()
             intruded, self._intruded = self._intruded, set()

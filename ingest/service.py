@@ -21,10 +21,12 @@ from ingest.mqtt import Consumer, Identity
 from ingest.ops import serve_ops
 from ingest.pipeline import Pipeline
 from ingest.publisher import Publisher
+from ingest.registry_watch import RegistryWatch
 from ingest.store import Start, Store
 from ingest.window import Window
 from processors.columns import NEVER
-from processors.decode import Limits
+from processors.privacy import Privacy
+from processors.rejects import Limits
 from processors.times import from_datetime
 from schemas.live import ServiceStatus
 from schemas.registry import Registry
@@ -37,17 +39,16 @@ _LAST_FIGURES_SECONDS: Final = 3.0
 log = structlog.get_logger()
 
 
-async def run_service(settings: Settings, registry: Registry) -> None:
+async def run_service(settings: Settings, registry: Registry, privacy: Privacy) -> None:
     """Run until SIGTERM or SIGINT, then drain.
 
     Raises ArceauxError, LeaseLostError among them, for what a restart or an operator has to mend.
     """
     stop = _stop_on_signals()
     metrics = Metrics()
-    topics = Topics(settings.topic_root)
     store = Store(settings.database_url, settings.client_id, metrics)
     try:
-        start = await _unless(stop, store.open(registry, topics))
+        start = await _unless(stop, store.open(registry, privacy))
         if start is not None:
             parts = _assemble(settings, registry, metrics, store, start)
             with serve_ops(
@@ -69,6 +70,7 @@ class _Parts:
     consumer: Consumer
     pipeline: Pipeline
     publisher: Publisher
+    watch: RegistryWatch
 
 
 def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: Store, start: Start) -> _Parts:
@@ -77,6 +79,7 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
     consumer = Consumer(settings.broker, _identity(settings, start.layout.topics), inbox, window, metrics)
     backlog = Backlog(from_datetime(start.committed_at) if start.committed_at else NEVER)
     consumer.on_connected = lambda present: backlog.connected(_now(), session_present=present)
+    consumer.on_lost = lambda silent_seconds: backlog.lost(_now() - round(silent_seconds * 1e6))
     publisher = Publisher(settings, registry, metrics)
     pipeline = Pipeline(
         start=start,
@@ -89,8 +92,9 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
         limits=Limits(settings.max_payload_bytes, _micros(settings.max_lateness), _micros(settings.max_future)),
         max_delay=settings.batch_max_delay.total_seconds(),
         on_change=publisher.changed,
+        on_registry=publisher.take_up,
     )
-    return _Parts(inbox, consumer, pipeline, publisher)
+    return _Parts(inbox, consumer, pipeline, publisher, RegistryWatch(settings, registry, pipeline.take_up))
 
 
 async def _run(parts: _Parts, store: Store, stop: asyncio.Event, drain_timeout: float) -> None:
@@ -103,9 +107,10 @@ async def _run(parts: _Parts, store: Store, stop: asyncio.Event, drain_timeout: 
         publishing = start_task("publish", parts.publisher.run())
         settling = start_task("settle", parts.pipeline.settle_batches())
         consuming = start_task("consume", parts.consumer.run(store))
+        watching = start_task("watch registry", parts.watch.run())
         await stop.wait()
         await _drain(parts, gathering, publishing, drain_timeout)
-        for task in (consuming, gathering, settling, publishing):
+        for task in (consuming, gathering, settling, publishing, watching):
             task.cancel()
 
 
@@ -159,7 +164,13 @@ def _identity(settings: Settings, topics: Topics) -> Identity:
     status: Callable[[str], bytes] = lambda state: ServiceStatus(  # noqa: E731 - closes over since
         state=state, version=version("arceaux"), since=since
     ).payload()
-    return Identity(settings.client_id, topics.data_filters, topics.status(settings.client_id), status)
+    return Identity(
+        client_id=settings.client_id,
+        control_filters=topics.control_filters,
+        data_filters=topics.data_filters,
+        status_topic=topics.status(settings.client_id),
+        status=status,
+    )
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -1,7 +1,8 @@
 """The writer's connection: one transaction a batch behind the fence, tried again until it is certain."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import os
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
@@ -12,18 +13,22 @@ import structlog
 from ingest import load
 from ingest.backoff import Backoff
 from ingest.database import Connection, connect, connect_patiently
-from ingest.errors import ArceauxError, LeaseLostError, SlowBatchError, Verdict, describe, judge
+from ingest.errors import ArceauxError, LeaseLostError, OutdatedBatchError, SlowBatchError, Verdict, describe, judge
 from ingest.metrics import Metrics
 from ingest.migrate import check_schema, find_server
 from ingest.poison import PoisonError, find_poison
 from ingest.transaction import SQL, Batch, Outcome, Transaction
+from processors.decode import Poison
+from processors.gate import Gate
 from processors.layout import Layout
+from processors.privacy import Privacy
 from processors.reduce import World
+from processors.sensors import Sensor, Sensors
 from schemas.registry import Registry
-from schemas.topics import Topics
 
 _ATTEMPT_SECONDS: Final = 90
 """Longer than every time-out of the server: by then it is frozen or gone."""
+_HASH_KEY_BYTES: Final = 32
 
 log = structlog.get_logger()
 
@@ -36,6 +41,7 @@ class Start:
 
     layout: Layout
     world: World
+    gate: Gate
     committed_at: datetime | None
 
 
@@ -51,8 +57,9 @@ class Store:
         self._lease = 0
         self._batch = 0
         self._sent: Outcome | None = None
+        self._sensors = Sensors(os.urandom(_HASH_KEY_BYTES))
 
-    async def open(self, registry: Registry, topics: Topics) -> Start:
+    async def open(self, registry: Registry, privacy: Privacy) -> Start:
         """Take the lease, then register and load: after the lease nobody else writes as this worker.
 
         Waits for an absent server. Raises ArceauxError where the schema is not the one this program needs.
@@ -62,9 +69,28 @@ class Store:
         while True:
             tries += 1
             try:
-                return await self._open(registry, topics)
+                return await self._open(registry, privacy)
             except (psycopg.Error, OSError) as error:
                 await self._after_failure(error, tries, backoff)
+
+    async def take_up(self, registry: Registry, privacy: Privacy) -> tuple[Layout, World]:
+        """Write another registry and load the state of its assets, trying until it is done."""
+        backoff = Backoff()
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await self._load(await self._connected(), registry, privacy)
+            except (psycopg.Error, OSError) as error:
+                await self._after_failure(error, tries, backoff)
+
+    async def register(self, newcomers: Sequence[Sensor]) -> None:
+        """Give sensors seen for the first time their ids, in a transaction of their own, and make them known."""
+
+        async def write(connection: Connection) -> list[int]:
+            return await load.register_sensors(connection, newcomers)
+
+        self._sensors.add(newcomers, await self._aside(write))
 
     async def close(self) -> None:
         """Close the connection; an open transaction is rolled back by the server."""
@@ -86,16 +112,20 @@ class Store:
 
         await self._aside(write)
 
-    async def commit(self, batch: Batch) -> Outcome:
+    async def commit(self, batch: Batch, is_outdated: Callable[[], bool]) -> Outcome:
         """Write a batch, trying until it is in, exactly once.
 
-        Raises LeaseLostError where another process took over, PoisonError where the batch itself is refused,
+        Raises OutdatedBatchError, before a try, where `is_outdated` says that it must be decoded again,
+        LeaseLostError where another process took over, PoisonError where the batch itself is refused,
         SlowBatchError where it takes too long, and ArceauxError for anything that trying again would not mend.
         """
         backoff = Backoff()
         tries = 0
         while True:
             tries += 1
+            # Not while it is unknown whether an earlier try was committed.
+            if is_outdated() and self._sent is None:
+                raise OutdatedBatchError
             try:
                 async with asyncio.timeout(_ATTEMPT_SECONDS):
                     outcome = await self._attempt(batch)
@@ -110,8 +140,8 @@ class Store:
                 self._metrics.database_up.set(1)
                 return outcome
 
-    async def find_poison(self, batch: Batch) -> Mapping[int, str]:
-        """Find the readings that the database refuses; give the error by the reading's delivery."""
+    async def find_poison(self, batch: Batch) -> Sequence[Poison]:
+        """Find the readings that the database refuses."""
         backoff = Backoff()
         tries = 0
         while True:
@@ -122,7 +152,7 @@ class Store:
             except (psycopg.Error, OSError, TimeoutError) as error:
                 await self._after_failure(error, tries, backoff)
 
-    async def _open(self, registry: Registry, topics: Topics) -> Start:
+    async def _open(self, registry: Registry, privacy: Privacy) -> Start:
         self._connection = connection = await connect_patiently(self._url, "writer")
         await check_schema(connection)
         log.info("database_connected", server=str(await find_server(connection)))
@@ -130,11 +160,18 @@ class Store:
         if row is None:
             raise ArceauxError("the database gave no lease")
         self._lease, self._batch, committed_at = row
-        layout = Layout.of(registry, await load.register(connection, registry), topics)
-        world = await load.load_world(connection, layout)
+        await load.load_sensors(connection, self._sensors)
+        layout, world = await self._load(connection, registry, privacy)
+        gate = await load.load_gate(connection)
         await connection.execute(SQL["stage_tables"])
         self._metrics.database_up.set(1)
-        return Start(layout, world, committed_at)
+        return Start(layout, world, gate, committed_at)
+
+    async def _load(self, connection: Connection, registry: Registry, privacy: Privacy) -> tuple[Layout, World]:
+        ids = await load.register(connection, registry, privacy)
+        await load.add_listed_sensors(connection, registry, ids.dwellings, self._sensors)
+        layout = Layout.of(registry, ids, privacy, self._sensors)
+        return layout, await load.load_world(connection, layout)
 
     async def _attempt(self, batch: Batch) -> Outcome:
         """Try once. Where the COMMIT of an earlier try was cut off, find out whether it happened."""

@@ -14,6 +14,7 @@ from processors import pgcopy
 from processors.availability import FIGURE_STATUSES, quality_names
 from processors.columns import NEVER, Records
 from processors.dead_letters import DeadLetter, Tally, tally
+from processors.gate import Press
 from processors.layout import Layout
 from processors.pgcopy import Column
 from processors.reduce import Reduced
@@ -71,6 +72,15 @@ def count_columns(layout: Layout, counts: Records) -> tuple[Column, ...]:
     )
 
 
+def reading_columns(layout: Layout, readings: Records) -> tuple[Column, ...]:
+    """Give READING records as columns of dwelling_reading."""
+    return (
+        ("time", "timestamptz", readings["time"]),
+        ("sensor_id", "int4", layout.homes.sensors.ids[readings["sensor"]]),
+        ("value", "float8", readings["value"]),
+    )
+
+
 async def copy(connection: Connection, query: str, columns: Sequence[Column]) -> None:
     """Send columns by a binary COPY."""
     body = pgcopy.encode(columns)
@@ -113,6 +123,7 @@ class Transaction:
         self._worker = worker
         self._events = RawTable("parking_event")
         self._counts = RawTable("parking_count")
+        self._readings = RawTable("dwelling_reading")
 
     async def write(self, connection: Connection, batch: Batch) -> Outcome:
         """Write everything of a batch inside the caller's transaction."""
@@ -120,17 +131,21 @@ class Transaction:
         stored = {
             Route.SPOT: await self._events.insert(connection, event_columns(layout, reduced.events)),
             Route.COUNT: await self._counts.insert(connection, count_columns(layout, reduced.counts)),
+            Route.SENML: await self._readings.insert(connection, reading_columns(layout, reduced.readings)),
         }
+        await _write_presses(connection, reduced.decoded.homes.presses)
         await _write_spot_states(connection, batch)
         await _write_rows(connection, "upsert_count_state", _count_state_rows(batch))
         await _write_figures(connection, batch)
         new_letters = await _write_dead_letters(connection, batch.letters)
-        tallies = tally(reduced.decoded, stored, Counter(letter.route for letter in new_letters))
+        await _write_summaries(connection, batch.letters)
+        new_letters += [letter for letter in batch.letters if letter.is_summary]
+        tallies = tally(reduced.decoded, stored, _seen(new_letters, "route"))
         minute = batch.now.replace(second=0, microsecond=0)
         await _write_rows(
             connection, "add_to_ledger", [_ledger_row(minute, self._worker, *item) for item in tallies.items()]
         )
-        return Outcome(tallies, Counter(letter.reason for letter in new_letters))
+        return Outcome(tallies, _seen(new_letters, "reason"))
 
 
 async def _write_rows(connection: Connection, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -192,7 +207,8 @@ async def _write_figures(connection: Connection, batch: Batch) -> None:
 
 
 async def _write_dead_letters(connection: Connection, letters: tuple[DeadLetter, ...]) -> list[DeadLetter]:
-    """Write dead letters; give those that were not held before."""
+    """Write dead letters that keep their payload; give those that were not held before."""
+    letters = tuple(letter for letter in letters if not letter.is_summary)
     if not letters:
         return []
     times = [(to_datetime(letter.received_at), to_datetime(letter.last_seen_at)) for letter in letters]
@@ -206,6 +222,36 @@ async def _write_dead_letters(connection: Connection, letters: tuple[DeadLetter,
     rows = await (await connection.execute(SQL["upsert_dead_letters"], columns)).fetchall()
     new = {bytes(digest) for digest, is_new in rows if is_new}
     return [letter for letter in letters if letter.digest in new]
+
+
+async def _write_summaries(connection: Connection, letters: tuple[DeadLetter, ...]) -> None:
+    """Count readings of which nothing else is kept."""
+    letters = tuple(letter for letter in letters if letter.is_summary)
+    if not letters:
+        return
+    columns = [
+        [to_datetime(letter.received_at) for letter in letters],
+        *([getattr(letter, name) for letter in letters] for name in ("topic", "size", "digest")),
+        *([str(getattr(letter, name)) for letter in letters] for name in ("reason", "detail")),
+        [letter.seen for letter in letters],
+        [to_datetime(letter.last_seen_at) for letter in letters],
+    ]
+    await connection.execute(SQL["add_to_summaries"], columns)
+
+
+def _seen(letters: Sequence[DeadLetter], name: str) -> Counter[Any]:
+    """Sum the readings that letters stand for, by one of their fields."""
+    seen: Counter[Any] = Counter()
+    for letter in letters:
+        seen[getattr(letter, name)] += letter.seen
+    return seen
+
+
+async def _write_presses(connection: Connection, presses: Sequence[Press]) -> None:
+    """Store what the red buttons did, in order."""
+    for press in presses:
+        query = "begin_pause" if press.is_on else "end_pause"
+        await connection.execute(SQL[query], {"home": press.home, "at": to_datetime(press.at)})
 
 
 def _ledger_row(minute: datetime, worker: str, route: Route, tally: Tally) -> tuple[Any, ...]:

@@ -3,7 +3,6 @@
 `delivery` is the index of the message in its batch: what is found wrong later still leads back to topic and payload.
 """
 
-from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -42,9 +41,16 @@ COUNT: Final = np.dtype(
 )
 """`car_park` indexes the layout's car parks; `total` 0 and `status` empty mean not told."""
 
+READING: Final = np.dtype([("delivery", "i4"), ("record", "i4"), ("time", "i8"), ("sensor", "i4"), ("value", "f8")])
+"""A reading of a home; `record` is its place in its pack, `sensor` a number of the known sensors."""
+
 Records = NDArray[np.void]
 
-_KEYS: Final = {SPOT_EVENT: ("time", "spot", "occupied"), COUNT: ("time", "car_park", "free", "total", "status")}
+_KEYS: Final = {
+    SPOT_EVENT: ("time", "spot", "occupied"),
+    COUNT: ("time", "car_park", "free", "total", "status"),
+    READING: ("time", "sensor", "value"),
+}
 
 
 def records(rows: list[tuple[Any, ...]], dtype: np.dtype[np.void]) -> Records:
@@ -62,12 +68,11 @@ def distinct(readings: Records) -> Records:
     return readings[order[is_first]]
 
 
-def same_facts(readings: Records, deliveries: Collection[int]) -> list[int]:
-    """Give the deliveries of all readings that tell the same facts as these deliveries' readings do."""
+def same_facts(readings: Records, others: Records) -> NDArray[np.bool_]:
+    """Tell which readings tell a fact that is among the others, of the same kind."""
     names = list(_KEYS[readings.dtype])
-    keys = readings[names]
-    facts = set(keys[np.isin(readings["delivery"], list(deliveries))].tolist())
-    return [number for number, key in zip(readings["delivery"].tolist(), keys.tolist(), strict=True) if key in facts]
+    facts = set(others[names].tolist())
+    return np.fromiter((key in facts for key in readings[names].tolist()), dtype=bool, count=len(readings))
 
 
 def to_int4(column: NDArray[Any], name: str) -> NDArray[np.int32]:

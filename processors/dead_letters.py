@@ -6,54 +6,78 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from processors.decode import Decoded, Reject
+from processors.decode import Decoded
+from processors.privacy import Privacy
+from processors.rejects import Reject
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
 from schemas.topics import ROUTES, Route
 
 KEPT_BYTES: Final = 64 * 1024
 """As much of a payload as is kept; its size and digest tell the rest."""
+_MINUTE: Final = 60_000_000
+_SUMMARY: Final = "kept without payload; `seen` counts the readings of this minute"
 
 
 class DeadLetter(NamedTuple):
-    """One row: a message, and how often the batch holds it beyond the first time. `received_at` is microseconds."""
+    """One row. `received_at` is microseconds.
+
+    Of a message whose payload is kept: how often the batch holds it beyond the first time (`repeats`). Without payload
+    it is a summary: `seen` readings of one source, route, reason and minute.
+    """
 
     received_at: int
     topic: str
-    payload: bytes
+    payload: bytes | None
     size: int
     digest: bytes
     reason: Reason
     detail: str
+    seen: int
     repeats: int
     last_seen_at: int
     route: Route
 
+    @property
+    def is_summary(self) -> bool:
+        """Tell whether it counts readings of which nothing else is kept."""
+        return self.payload is None
 
-def dead_letters(rejects: Iterable[Reject], deliveries: Sequence[Delivery]) -> tuple[DeadLetter, ...]:
-    """Make one row of every distinct message: the same topic and payload again is a repeat."""
+
+def dead_letters(rejects: Iterable[Reject], deliveries: Sequence[Delivery], privacy: Privacy) -> tuple[DeadLetter, ...]:
+    """Make one row of every distinct message: the same topic and payload again is a repeat, or counted in a summary."""
     letters: dict[bytes, DeadLetter] = {}
     for reject in rejects:
-        delivery = deliveries[reject.delivery]
-        digest = hashlib.sha256(delivery.topic.encode() + b"\0" + delivery.payload).digest()
-        held = letters.get(digest)
+        letter = _letter(reject, deliveries[reject.delivery], privacy)
+        held = letters.get(letter.digest)
         if held is not None:
-            last = max(held.last_seen_at, delivery.received_at)
-            letters[digest] = held._replace(repeats=held.repeats + 1, last_seen_at=last)
-            continue
-        letters[digest] = DeadLetter(
-            received_at=delivery.received_at,
-            topic=delivery.topic,
-            payload=delivery.payload[:KEPT_BYTES],
-            size=len(delivery.payload),
-            digest=digest,
-            reason=reject.reason,
-            detail=reject.detail,
-            repeats=0,
-            last_seen_at=delivery.received_at,
-            route=reject.route,
-        )
+            seen, repeats = (held.seen + 1, 0) if held.is_summary else (1, held.repeats + 1)
+            last = max(held.last_seen_at, letter.last_seen_at)
+            letter = held._replace(seen=seen, repeats=repeats, last_seen_at=last)
+        letters[letter.digest] = letter
     return tuple(letters.values())
+
+
+def _letter(reject: Reject, delivery: Delivery, privacy: Privacy) -> DeadLetter:
+    kept = privacy.keep(reject, delivery)
+    digest, detail, size = kept.digest, reject.detail, kept.size
+    if kept.payload is None:
+        minute = delivery.received_at // _MINUTE
+        digest = hashlib.sha256(f"{minute}\0{kept.topic}\0{reject.route}\0{reject.reason}".encode()).digest()
+        detail, size = _SUMMARY, 0
+    return DeadLetter(
+        received_at=delivery.received_at,
+        topic=kept.topic,
+        payload=None if kept.payload is None else kept.payload[:KEPT_BYTES],
+        size=size,
+        digest=digest,
+        reason=reject.reason,
+        detail=detail,
+        seen=1,
+        repeats=0,
+        last_seen_at=delivery.received_at,
+        route=reject.route,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +99,7 @@ class Tally:
 def tally(decoded: Decoded, stored: Mapping[Route, int], dead_lettered: Mapping[Route, int]) -> dict[Route, Tally]:
     """Balance a batch: what is neither newly stored, newly dead-lettered nor refused was there before."""
     rejected = Counter(reject.route for reject in decoded.rejects)
-    readings = {Route.SPOT: len(decoded.events), Route.COUNT: len(decoded.counts)}
+    readings = {route: len(columns) for route, columns in decoded.readings.items()}
     tallies = {}
     for route in ROUTES:
         if decoded.messages[route]:

@@ -6,37 +6,47 @@ An asset's index is its place in these arrays; its id is its row in the database
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from processors.columns import FOREVER
+from processors.homes import Homes
+from processors.privacy import Privacy
+from processors.sensors import Sensors
 from schemas.registry import CarPark, Registry
 from schemas.topics import Route, Topics
 
 Int64s = NDArray[np.int64]
 
+NO_ASSET: Final = -1
+
 
 class Target(NamedTuple):
-    """Where a topic leads: its route, the index of its asset, and the time zone of times without an offset."""
+    """Where a topic leads: its route, the index of its asset, and the time zone of times without an offset.
+
+    The asset is a spot, a car park or, where `is_home`, a home; NO_ASSET where the registry lists none.
+    """
 
     route: Route
     asset: int
-    zone: ZoneInfo | None
+    zone: ZoneInfo | None = None
+    is_home: bool = False
 
 
 class Ids(NamedTuple):
-    """Database ids: of car parks by code, of spots by code and label."""
+    """Database ids: of car parks by code, of spots by code and label, of dwellings by plain id if they consent."""
 
     car_parks: Mapping[str, int]
     spots: Mapping[tuple[str, str], int]
+    dwellings: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """Car parks, arrays of shape (m,), and spots, arrays of shape (n,). Durations are microseconds."""
+    """Car parks, arrays of shape (m,), spots, arrays of shape (n,), and homes. Durations are microseconds."""
 
     topics: Topics
     routes: Mapping[str, Target]
@@ -48,17 +58,22 @@ class Layout:
     spot_id: Int64s
     spot_car_park: Int64s
     heartbeat: Int64s
+    homes: Homes
+    privacy: Privacy
 
     @classmethod
-    def of(cls, registry: Registry, ids: Ids, topics: Topics) -> Self:
+    def of(cls, registry: Registry, ids: Ids, privacy: Privacy, sensors: Sensors) -> Self:
         """Lay out the registry. Every known topic is in `routes`, so that memory does not grow with unknown ones."""
-        parks = registry.car_park
+        parks, topics = registry.car_park, privacy.topics
         spots = [(park, index, spot.label) for index, park in enumerate(parks) for spot in park.all_spots()]
         routes = {
             topics.spot(park.code, label): Target(Route.SPOT, number, _zone(park))
             for number, (park, _, label) in enumerate(spots)
         }
         routes |= {topics.count(park.code): Target(Route.COUNT, index, _zone(park)) for index, park in enumerate(parks)}
+        for index, dwelling in enumerate(registry.dwelling):
+            routes[topics.senml(dwelling.id)] = Target(Route.SENML, index, is_home=True)
+            routes[topics.pause(dwelling.id)] = Target(Route.CONTROL, index, is_home=True)
         return cls(
             topics=topics,
             routes=routes,
@@ -70,6 +85,8 @@ class Layout:
             spot_id=_int64s(ids.spots[park.code, label] for park, _, label in spots),
             spot_car_park=_int64s(index for _, index, _ in spots),
             heartbeat=_int64s(_micros(park.heartbeat) or FOREVER for park, _, _ in spots),
+            homes=Homes.of(registry.dwelling, privacy.pseudonyms, ids.dwellings, sensors),
+            privacy=privacy,
         )
 
 

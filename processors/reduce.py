@@ -58,6 +58,7 @@ class Reduced:
     decoded: Decoded
     events: Records
     counts: Records
+    readings: Records
     world: World
     changed_spots: Int64s
     changed_counts: Int64s
@@ -87,6 +88,7 @@ def reduce(world: World, layout: Layout, decoded: Decoded, moment: Moment) -> Re
         decoded=decoded,
         events=events,
         counts=counts,
+        readings=distinct(decoded.homes.readings),
         world=after,
         changed_spots=changed_spots,
         changed_counts=changed_counts,

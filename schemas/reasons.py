@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """The reasons that parking messages can meet; see docs/delivery.md."""
+    """The reasons; see docs/delivery.md."""
 
     UNROUTABLE_TOPIC = "unroutable_topic"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -15,4 +15,6 @@ class Reason(StrEnum):
     TIME_TOO_LATE = "time_too_late"
     TIME_IN_FUTURE = "time_in_future"
     VALUE_OUT_OF_RANGE = "value_out_of_range"
+    SENSOR_LIMIT_REACHED = "sensor_limit_reached"
+    IDENTITY_MISMATCH = "identity_mismatch"
     DATABASE_REJECTED = "database_rejected"

@@ -19,10 +19,15 @@ from schemas.faults import ConfigurationError, fault_lines
 from schemas.live import Basis
 from schemas.payloads import INT32_MAX
 from schemas.topics import LEVEL
+from schemas.units import KINDS, is_unit, scale
 
 SpotKind = Literal["standard", "pmr", "delivery", "short_stay", "charging"]
 
 _RANGE = re.compile(r"(?P<head>.*?)(?P<first>\d+)\.\.(?P<again>.*?)(?P<last>\d+)", re.ASCII)
+SENSOR_NAME = r"^[A-Za-z0-9][A-Za-z0-9:./_-]*$"
+"""What RFC 8428, section 4.5.1, lets a resolved name be."""
+_DWELLING_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""Nothing that parts a sensor's name: an id has to be recognised in one as a whole part."""
 _MOST_SPOTS = 1_000_000
 _SHORTEST_STALE, _LONGEST_STALE = timedelta(seconds=1), timedelta(days=365)
 """Twice this is the retained figure's Message Expiry, in whole seconds of 32 bits."""
@@ -39,6 +44,12 @@ def _known_zone(value: str) -> str:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
         raise ValueError("expected a time zone such as Europe/Paris") from None
+    return value
+
+
+def _dwelling_id(value: str) -> str:
+    if not _DWELLING_ID.fullmatch(value):
+        raise ValueError("expected letters, digits, '-' and '_', beginning with a letter or digit")
     return value
 
 
@@ -121,10 +132,57 @@ class CarPark(_Entry):
         return tuple(special.get(label) or Spot(label=label) for label in listed | dict.fromkeys(special))
 
 
+class DwellingSensor(_Entry):
+    """A sensor of a home that is listed; those that are not are registered on sight."""
+
+    name: Annotated[str, Field(pattern=SENSOR_NAME, max_length=255)]
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+    unit: str = ""
+    minimum: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    maximum: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    heartbeat: Duration = timedelta(0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        faults = []
+        if not self.unit and self.kind not in KINDS:
+            faults.append(f"unit: needed, since {self.kind} is none of the kinds {', '.join(KINDS)}")
+        if self.unit and not is_unit(self.unit):
+            faults.append("unit: expected a unit of SenML such as Cel")
+        elif self.kind in KINDS and scale(self.stored_unit).primary != scale(KINDS[self.kind].unit).primary:
+            faults.append(f"unit: {self.kind} is measured in {KINDS[self.kind].unit}, not in {self.unit}")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            faults.append("minimum: expected at most the maximum")
+        return _unless_faulty(self, faults)
+
+    @property
+    def stored_unit(self) -> str:
+        """The unit its values are stored in, and its bounds given in."""
+        return self.unit or KINDS[self.kind].unit
+
+
+class Dwelling(_Entry):
+    """A home. Without consent nothing of it is kept."""
+
+    id: Annotated[str, AfterValidator(_dwelling_id)]
+    district: Annotated[str, Field(min_length=1), AfterValidator(_topic_level)]
+    consent: bool = Field(strict=True)
+    max_sensors: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    sensor: tuple[DwellingSensor, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_sensors(self) -> Self:
+        faults = [f"sensor {name} is listed twice" for name in _repeated(sensor.name for sensor in self.sensor)]
+        if len(self.sensor) > self.max_sensors:
+            faults.append(f"{len(self.sensor)} sensors listed, more than max_sensors of {self.max_sensors}")
+        return _unless_faulty(self, faults)
+
+
 class Registry(_Entry):
     """All that is registered."""
 
     car_park: tuple[CarPark, ...] = ()
+    dwelling: tuple[Dwelling, ...] = ()
 
     @model_validator(mode="after")
     def _check_unique(self) -> Self:
@@ -132,6 +190,7 @@ class Registry(_Entry):
         devices = [spot.dev_eui.upper() for park in self.car_park for spot in park.spot if spot.dev_eui]
         faults = [f"car_park: code or alias {name!r} is used twice" for name in _repeated(names)]
         faults += [f"car_park: dev_eui {device!r} is used twice" for device in _repeated(devices)]
+        faults += [f"dwelling: id {home!r} is used twice" for home in _repeated(home.id for home in self.dwelling)]
         return _unless_faulty(self, faults)
 
 

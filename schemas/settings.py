@@ -147,6 +147,10 @@ class Settings(BaseSettings):
     publish_interval: Duration = Field(
         timedelta(milliseconds=200), description="Shortest time between two publications of one figure."
     )
+    pseudonym_key_file: Path | None = Field(
+        None,
+        description="A file with the secret key of the dwellings' pseudonyms, at least 32 bytes; needed for dwellings.",
+    )
     ops_host: str = Field("127.0.0.1", description="Where /metrics, /healthz and /readyz are served.")
     ops_port: Port = Field(9108, description="The port of the same; 0 takes a free one.")
     log_format: Literal["console", "json"] = Field("console", description="Logs for people or for machines.")

@@ -2,6 +2,8 @@
 
 {root}/parking/{car_park}/spots/{spot}    in    a spot event
 {root}/parking/{car_park}/count           in    a counter
+{root}/dwellings/{dwelling}/senml         in    a pack of SenML records
+{root}/dwellings/{dwelling}/pause         in    the red button: on or off
 {root}/live/parking/{car_park}            out   the live figure of a car park
 {root}/live/parking                       out   the city
 {root}/status/{client_id}                 out   the service itself
@@ -20,6 +22,8 @@ class Route(StrEnum):
 
     SPOT = "spot"
     COUNT = "count"
+    SENML = "senml"
+    CONTROL = "control"
     UNROUTABLE = "unroutable"
 
 
@@ -27,12 +31,16 @@ ROUTES = tuple(Route)
 
 
 @dataclass(frozen=True, slots=True)
-class ParkingTopic:
-    """A topic in, taken apart; `spot` is empty on a counter's."""
+class TopicIn:
+    """A topic in, taken apart: `asset` is a car park or a dwelling, `part` a spot of the car park.
+
+    Below a dwelling, `asset` names it on unroutable topics, too.
+    """
 
     route: Route
-    car_park: str = ""
-    spot: str = ""
+    asset: str = ""
+    part: str = ""
+    is_home: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,14 @@ class Topics:
     def count(self, car_park: str) -> str:
         """Where a car park's counter publishes."""
         return f"{self.root}/parking/{car_park}/count"
+
+    def senml(self, dwelling: str) -> str:
+        """Where a dwelling's gateway publishes SenML packs."""
+        return f"{self.root}/dwellings/{dwelling}/senml"
+
+    def pause(self, dwelling: str) -> str:
+        """Where a dwelling's red button is retained."""
+        return f"{self.root}/dwellings/{dwelling}/pause"
 
     def live(self, car_park: str) -> str:
         """Where a car park's live figure is retained."""
@@ -68,17 +84,28 @@ class Topics:
         return f"{self.root}/status/{client_id}"
 
     @property
-    def data_filters(self) -> tuple[str, ...]:
-        """What the service subscribes to. Whole trees, so that a misspelt topic is dead-lettered, not lost."""
-        return (f"{self.root}/parking/#",)
+    def control_filters(self) -> tuple[str, ...]:
+        """What is subscribed to before any data, so that no reading overtakes a pause."""
+        return (f"{self.root}/dwellings/+/pause",)
 
-    def parse(self, topic: str) -> ParkingTopic:
+    @property
+    def data_filters(self) -> tuple[str, ...]:
+        """What the service stores. Whole trees, so that a misspelt topic is dead-lettered, not lost."""
+        return (f"{self.root}/parking/#", f"{self.root}/dwellings/#")
+
+    def parse(self, topic: str) -> TopicIn:
         """Tell what a topic in means; anything that is none of ours is UNROUTABLE."""
         prefix = f"{self.root}/"
         levels = topic.removeprefix(prefix).split("/") if topic.startswith(prefix) else []
         match levels:
             case ["parking", car_park, "spots", spot] if car_park and spot:
-                return ParkingTopic(Route.SPOT, car_park, spot)
+                return TopicIn(Route.SPOT, car_park, spot)
             case ["parking", car_park, "count"] if car_park:
-                return ParkingTopic(Route.COUNT, car_park)
-        return ParkingTopic(Route.UNROUTABLE)
+                return TopicIn(Route.COUNT, car_park)
+            case ["dwellings", dwelling, "senml"] if dwelling:
+                return TopicIn(Route.SENML, dwelling, is_home=True)
+            case ["dwellings", dwelling, "pause"] if dwelling:
+                return TopicIn(Route.CONTROL, dwelling, is_home=True)
+            case ["dwellings", *rest]:
+                return TopicIn(Route.UNROUTABLE, rest[0] if rest else "", is_home=True)
+        return TopicIn(Route.UNROUTABLE)

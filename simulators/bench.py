@@ -1,5 +1,6 @@
-"""The benchmark: single-spot messages at QoS 1 through mosquitto into TimescaleDB, every one acknowledged after COMMIT.
+"""The benchmark: messages at QoS 1 through mosquitto into TimescaleDB, every one acknowledged after COMMIT.
 
+First single-spot messages, then packs of 60 readings.
 Beside it, in the same minute on the same machine: `mosquitto_sub` throwing the same messages away, which is what the
 broker can deliver, and aiomqtt with an INSERT a message, which is what most bridges do.
 """
@@ -9,6 +10,7 @@ import contextlib
 import os
 import re
 import resource
+import secrets
 import shutil
 import socket
 import subprocess
@@ -19,7 +21,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 import psutil
 
@@ -27,6 +29,7 @@ from simulators.database import EmbeddedDatabase, embedded_postgres, find_timesc
 from simulators.ports import LOOPBACK, free_port
 
 _CAR_PARKS, _SPOTS = 10, 100
+_HOMES, _PACK = 100, 60
 _DEADLINE = 300
 _MOSQUITTO = """\
 listener {port} 127.0.0.1
@@ -40,7 +43,6 @@ _SUBSCRIBER = (
     *("stdbuf", "-oL", "mosquitto_sub", "-d", "-F", "", "-h", LOOPBACK, "-q", "1", "-t", "city/parking/#"),
     *("-V", "5", "-D", "connect", "receive-maximum", "20000"),
 )
-_STORED = 'arceaux_readings_total{outcome="stored",route="spot"}'
 _LAST_COMMIT = "arceaux_last_commit_timestamp_seconds"
 _LOOK_EVERY = 0.25
 """A scrape costs the service some milliseconds: looking more often would be measured with it."""
@@ -48,11 +50,34 @@ _REGISTRY = (
     '[[car_park]]\ncode = "B{n}"\nname = "Bench {n}"\ncapacity = 100\nbasis = "spots"\nspots = ["P-001..P-100"]\n'
 )
 
+_HOME = '[[dwelling]]\nid = "home-{n}"\ndistrict = "bench"\nconsent = true\n'
+
 Say = Callable[[str], None]
 
 
 class BenchError(Exception):
     """Something that the benchmark needs is missing, or it did not end; the message is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is sent: `messages` by `simulators.load` with these arguments, `readings` in each."""
+
+    name: str
+    messages: int
+    arguments: tuple[str, ...]
+    readings: int
+    route: str
+
+    @classmethod
+    def spots(cls, name: str, messages: int) -> Self:
+        """Single-spot messages of about 100 bytes."""
+        return cls(name, messages, ("spots", str(_CAR_PARKS), str(_SPOTS)), 1, "spot")
+
+    @classmethod
+    def packs(cls, name: str, messages: int) -> Self:
+        """SenML packs of about 2.8 kB."""
+        return cls(name, messages, ("packs", str(_HOMES), str(_PACK)), _PACK, "senml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +91,19 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one contender did with so many messages. `memory` is resident bytes, 0 where it was not measured."""
+    """What one contender did with a load. `memory` is resident bytes, 0 where it was not measured."""
 
-    name: str
-    messages: int
+    load: Load
     seconds: float
     cpu_seconds: float
     memory: int = 0
 
     def __str__(self) -> str:
         memory = f"{self.memory / 1e6:8.0f} MB" if self.memory else ""
-        rate, cost = self.messages / self.seconds, self.cpu_seconds / self.messages * 1e6
-        return f"{self.name:28}{rate:10,.0f} messages/s{cost:9.1f} us CPU each{memory}"
+        what = "readings" if self.load.readings > 1 else "messages"
+        count = self.load.messages * self.load.readings
+        rate, cost = count / self.seconds, self.cpu_seconds / count * 1e6
+        return f"{self.load.name:28}{rate:10,.0f} {what}/s{cost:9.2f} us CPU each{memory}"
 
 
 async def run_bench(messages: int, say: Say) -> None:
@@ -91,43 +117,47 @@ async def run_bench(messages: int, say: Say) -> None:
         parts.callback(database.remove)
         await asyncio.to_thread(database.start)
         say(f"database: {install.describe()}; {os.cpu_count()} cores, shared by all; {messages:,} messages")
-        say(str(await _arceaux(_broker(programs, directory, parts), database.url, directory, messages)))
+        for load in (Load.spots("arceaux", messages), Load.packs("arceaux, packs of 60", messages // 10)):
+            say(str(await _arceaux(_broker(programs, directory, parts), database.url, directory, load)))
         broker = _broker(programs, directory, parts)
         command = [*_SUBSCRIBER, "-p", broker.rsplit(":", 1)[1], "-C", str(messages)]
-        say(str(await _other("mosquitto_sub, to nowhere", command, b"SUBACK", broker, messages)))
+        say(str(await _other(Load.spots("mosquitto_sub, to nowhere", messages), command, b"SUBACK", broker)))
         broker, few = _broker(programs, directory, parts), str(messages // 50)
         command = [sys.executable, "-m", "simulators.naive", broker, database.url, few]
-        say(str(await _other("aiomqtt, an INSERT each", command, b"ready", broker, int(few))))
+        say(str(await _other(Load.spots("aiomqtt, an INSERT each", int(few)), command, b"ready", broker)))
 
 
-async def _arceaux(broker: str, database: str, directory: Path, messages: int) -> Figure:
-    registry = directory / "registry.toml"
-    registry.write_text("\n".join(_REGISTRY.format(n=number) for number in range(_CAR_PARKS)))
+async def _arceaux(broker: str, database: str, directory: Path, load: Load) -> Figure:
+    registry, key = directory / "registry.toml", directory / "pseudonym.key"
+    entries = [_REGISTRY.format(n=n) for n in range(_CAR_PARKS)] + [_HOME.format(n=n) for n in range(_HOMES)]
+    registry.write_text("\n".join(entries))
+    key.write_text(secrets.token_hex(32))
     port = free_port()
     environment = os.environ | {
         "ARCEAUX_BROKER_URL": broker,
         "ARCEAUX_DATABASE_URL": database,
         "ARCEAUX_REGISTRY": str(registry),
+        "ARCEAUX_PSEUDONYM_KEY_FILE": str(key),
         "ARCEAUX_OPS_PORT": str(port),
     }
     command = [sys.executable, "-m", "ingest"]
     subprocess.run([*command, "migrate"], env=environment, check=True, capture_output=True)  # noqa: ASYNC221 - nothing else runs
-    log = directory / "service.log"
+    log, wanted = directory / "service.log", load.messages * load.readings
     async with _process([*command, "ingest"], environment, log) as process:
         await _until(lambda: _answers(port), process, log)
 
         async def finish() -> End:
             deadline = time.monotonic() + _DEADLINE
-            while _metric(port, _STORED) < messages:
+            while _metric(port, f'arceaux_readings_total{{outcome="stored",route="{load.route}"}}') < wanted:
                 if time.monotonic() > deadline:
                     raise BenchError(f"arceaux: not done after {_DEADLINE} s:\n{log.read_text()}")
                 await asyncio.sleep(_LOOK_EVERY)
             return End(_metric(port, _LAST_COMMIT), _cpu(process), process.memory_info().rss)
 
-        return await _measure("arceaux", process, broker, messages, finish)
+        return await _measure(load, process, broker, finish)
 
 
-async def _other(name: str, command: Sequence[str], mark: bytes, broker: str, messages: int) -> Figure:
+async def _other(load: Load, command: Sequence[str], mark: bytes, broker: str) -> Figure:
     """Measure a program that says `mark` when it is subscribed, and ends by itself after so many messages."""
     with tempfile.NamedTemporaryFile() as log:
         path = Path(log.name)
@@ -139,14 +169,12 @@ async def _other(name: str, command: Sequence[str], mark: bytes, broker: str, me
                 await asyncio.to_thread(process.wait, _DEADLINE)
                 return End(time.time(), _reaped() - before)
 
-            return await _measure(name, process, broker, messages, finish)
+            return await _measure(load, process, broker, finish)
 
 
-async def _measure(
-    name: str, process: psutil.Popen, broker: str, messages: int, finish: Callable[[], Awaitable[End]]
-) -> Figure:
-    """Send the messages; time runs from the first one sent to the contender's end."""
-    arguments = [broker, str(_CAR_PARKS), str(_SPOTS), str(messages)]
+async def _measure(load: Load, process: psutil.Popen, broker: str, finish: Callable[[], Awaitable[End]]) -> Figure:
+    """Send the load; time runs from the first one sent to the contender's end."""
+    arguments = [broker, *load.arguments, str(load.messages)]
     sender = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "simulators.load", *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -156,7 +184,7 @@ async def _measure(
     go.write(b"go\n")
     end = await finish()
     await sender.wait()
-    return Figure(name, messages, end.at - began, end.cpu_seconds - before, end.memory)
+    return Figure(load, end.at - began, end.cpu_seconds - before, end.memory)
 
 
 def _reaped() -> float:

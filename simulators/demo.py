@@ -3,20 +3,23 @@
 import asyncio
 import http.client
 import os
+import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from schemas.faults import ConfigurationError
+from schemas.registry import load_registry
 from schemas.settings import TIMESCALEDB_ROOT
 from simulators.broker import BrokerError, EmbeddedBroker
 from simulators.children import Child, ChildError
 from simulators.database import DatabaseError, EmbeddedDatabase, embedded_postgres, find_timescaledb
 from simulators.front_door import open_front_door
 from simulators.ports import LOOPBACK, free_port
-from simulators.state import InUseError, StateLock, tail
+from simulators.state import InUseError, StateLock, tail, write_private
 from simulators.stopping import stop_on_signals, until_stopped
 
 _READY_SECONDS = 90
@@ -24,10 +27,17 @@ _POLL_SECONDS = 0.2
 # Longer than the service's own drain timeout, so that it is the service that gives up first.
 _STOP_SECONDS = 30
 _ARCEAUX = (sys.executable, "-m", "ingest")
-_QUERY = (
+_PARKING_QUERY = (
     "SELECT c.code, a.status, a.free, a.occupied, a.unknown "
     "FROM arceaux.availability a JOIN arceaux.car_park c ON c.id = a.car_park_id ORDER BY c.code"
 )
+_HOMES_QUERY = (
+    "SELECT d.district, count(DISTINCT d.id) AS homes, count(DISTINCT s.id) AS sensors, count(r.value) AS readings "
+    "FROM arceaux.dwelling d LEFT JOIN arceaux.sensor s ON s.dwelling_id = d.id LEFT JOIN arceaux.dwelling_reading r "
+    "ON r.sensor_id = s.id AND r.time > now() - make_interval(mins => 1) GROUP BY d.district ORDER BY d.district"
+)
+"""Per district: its homes, their sensors, and the readings of the last minute."""
+_KEY = "ARCEAUX_PSEUDONYM_KEY_FILE"
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -43,7 +53,7 @@ class Programs:
 
     migrate: tuple[str, ...] = (*_ARCEAUX, "migrate")
     ingest: tuple[str, ...] = (*_ARCEAUX, "ingest")
-    simulate: tuple[str, ...] = (*_ARCEAUX, "simulate", "parking")
+    simulate: tuple[str, ...] = (*_ARCEAUX, "simulate", "city")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +67,11 @@ class DemoPorts:
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the demo runs, and on what."""
+    """What the demo runs, and on what. Without a key for pseudonyms it makes one where there are dwellings."""
 
     registry: Path = Path("deploy/registry.toml")
     topic_root: str = "city"
+    pseudonym_key_file: Path | None = None
     ports: DemoPorts = DemoPorts()
     programs: Programs = Programs()
 
@@ -82,7 +93,7 @@ async def run_demo(state_dir: Path, options: DemoOptions, say: Say) -> None:
             # The parts are stopped in this task, which a second Ctrl-C does not cancel.
             async with AsyncExitStack() as parts:
                 await until_stopped(stop, _Demo(state_dir, options, say, parts).run())
-    except (InUseError, DatabaseError, BrokerError, ChildError, OSError) as error:
+    except (ConfigurationError, InUseError, DatabaseError, BrokerError, ChildError, OSError) as error:
         raise DemoError(str(error)) from error
     say("stopped in order: simulator, service, database, broker")
 
@@ -97,12 +108,11 @@ class _Demo:
 
     async def run(self) -> None:
         """Start everything, tell the addresses, run until a part ends by itself."""
-        if not self._options.registry.is_file():
-            raise DemoError(f"{self._options.registry}: no registry there; set ARCEAUX_REGISTRY")
+        key = self._pseudonym_key()
         broker = await self._start_broker()
         database = await self._start_database()
         ops = self._port("service", self._options.ports.ops)
-        environment = self._environment(broker, database, ops)
+        environment = self._environment(broker, database, ops) | key
         programs = self._options.programs
         await self._run_once(Child("migrate", programs.migrate, self._state_dir, environment))
         service = await self._start_child(Child("service", programs.ingest, self._state_dir, environment))
@@ -113,6 +123,17 @@ class _Demo:
         while True:
             self._check()
             await asyncio.sleep(_POLL_SECONDS)
+
+    def _pseudonym_key(self) -> dict[str, str]:
+        """Give the setting of the pseudonyms' key, made at the first start; none where there is nobody to name."""
+        path = self._options.pseudonym_key_file
+        if path is None:
+            if not load_registry(self._options.registry).dwelling:
+                return {}
+            path = self._state_dir / "pseudonym.key"
+            if not path.exists():
+                write_private(path, secrets.token_hex(32))
+        return {_KEY: str(path.resolve())}
 
     async def _start_broker(self) -> str:
         broker = EmbeddedBroker(self._state_dir, free_port())
@@ -156,7 +177,7 @@ class _Demo:
                 raise DemoError(f"the service is not ready after {_READY_SECONDS} s; its last lines:\n{lines}")
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _environment(self, broker: str, database: EmbeddedDatabase, ops: int) -> Mapping[str, str]:
+    def _environment(self, broker: str, database: EmbeddedDatabase, ops: int) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if name != TIMESCALEDB_ROOT}
         return inherited | {
             "ARCEAUX_BROKER_URL": broker,
@@ -189,7 +210,8 @@ class _Demo:
             f"http://{LOOPBACK}:{ops}/metrics",
             "to look inside:",
             f"mosquitto_sub -h {LOOPBACK} -p {broker.rpartition(':')[2]} -v -t '{live}'",
-            f"psql '{database.url}' -c '{_QUERY}'",
+            f"psql '{database.url}' -c '{_PARKING_QUERY}'",
+            f"psql '{database.url}' -c '{_HOMES_QUERY}'",
             "Ctrl-C stops it; what is stored stays.",
         ):
             self._say(line)

@@ -30,6 +30,16 @@ def spot_messages(topic_root: str, car_parks: int, spots: int, count: int) -> It
         yield f"{topic_root}/parking/B{park}/spots/P-{spot:03d}", payload.encode()
 
 
+def pack_messages(topic_root: str, homes: int, size: int, count: int) -> Iterator[tuple[str, bytes]]:
+    """Make SenML packs of so many readings, about 45 bytes each: every home's own sensors, times of a pack its own."""
+    began = datetime.now(UTC).timestamp() - count
+    for number in range(count):
+        values = ((number * 31 + sensor * 17) % 1000 / 40 for sensor in range(size))
+        records = [f'{{"n": "room-{n // 6}/sensor-{n}", "u": "Cel", "v": {value}}}' for n, value in enumerate(values)]
+        payload = f'[{{"bt": {began + number:.3f}, {records[0][1:]}, {", ".join(records[1:])}]'
+        yield f"{topic_root}/dwellings/home-{number % homes}/senml", payload.encode()
+
+
 def send(url: str, messages: Iterator[tuple[str, bytes]]) -> int:
     """Publish everything; returns how many the broker acknowledged. Packets are encoded before the first is sent."""
     packets = [
@@ -64,4 +74,5 @@ def _pump(connection: socket.socket, packets: Iterator[bytes], count: int) -> No
 
 
 if __name__ == "__main__":
-    send(sys.argv[1], spot_messages("city", int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))
+    make = {"spots": spot_messages, "packs": pack_messages}[sys.argv[2]]
+    send(sys.argv[1], make("city", int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])))

@@ -5,12 +5,13 @@ import json
 import math
 import random
 from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
 from schemas.registry import CarPark, Registry, Spot, SpotKind
 from schemas.topics import Topics
+from simulators.fleet import SensorMessage
+from simulators.weather import outside_temperature
 
 # Minutes that a car stays, in the middle of its distribution. The blue-zone half hour is often overstayed.
 _STAY: dict[SpotKind, float] = {"standard": 55, "pmr": 90, "delivery": 12, "short_stay": 21, "charging": 110}
@@ -22,14 +23,6 @@ _FILLINGS = (0.45, 0.97)
 _VOLTS = (3.3, 3.65)
 _VOLTS_PER_MESSAGE = 0.00002
 _LEAST_VOLTS = 2.9
-
-
-@dataclass(frozen=True, slots=True)
-class SensorMessage:
-    """What a sensor publishes, QoS 1, not retained."""
-
-    topic: str
-    payload: bytes
 
 
 class _Sensor(Protocol):
@@ -66,7 +59,7 @@ class _Bay:
     def report(self, now: datetime, rng: random.Random) -> SensorMessage:
         self._sequence += 1
         self._battery = max(_LEAST_VOLTS, self._battery - _VOLTS_PER_MESSAGE)
-        temperature = _outside(now) + self._warmth + rng.gauss(0, 0.2)
+        temperature = outside_temperature(now) + self._warmth + rng.gauss(0, 0.2)
         return _message(
             self._topic,
             occupied=self._occupied,
@@ -125,6 +118,11 @@ class ParkingFleet:
         """Whether some sensors have not told their first state yet; they do so before anything changes."""
         return bool(self._silent)
 
+    @property
+    def due(self) -> float:
+        """The minutes, in the fleet's own time, at which the next change comes."""
+        return self._due[0][0] if self._due else math.inf
+
     def next_message(self, now: datetime) -> SensorMessage:
         """Give a first state, or make the next change; its time is `now`.
 
@@ -153,12 +151,6 @@ def _message(topic: str, **fields: object) -> SensorMessage:
 
 def _rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _outside(now: datetime) -> float:
-    """Degrees Celsius, coldest before dawn: enough for a figure that looks alive."""
-    hour = now.astimezone(UTC).hour + now.minute / 60
-    return 13.0 - 5.0 * math.cos((hour - 4) / 24 * math.tau)
 
 
 def _poisson(mean: float, rng: random.Random) -> int:

@@ -8,6 +8,8 @@ SELECT 'parking_event', count(*) FROM parking_event
 UNION ALL
 SELECT 'parking_count', count(*) FROM parking_count
 UNION ALL
+SELECT 'dwelling_reading', count(*) FROM dwelling_reading
+UNION ALL
 SELECT 'dead_letter', coalesce(sum(seen), 0) FROM dead_letter
 
 -- name: removed

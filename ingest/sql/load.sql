@@ -30,6 +30,30 @@ SELECT code, label, spot.id FROM spot JOIN car_park ON car_park.id = car_park_id
 -- name: forget_departed
 DELETE FROM availability WHERE car_park_id <> ALL(%s)
 
+-- name: upsert_dwellings
+INSERT INTO dwelling AS held (pseudonym, district, consent)
+SELECT *, true FROM unnest(%s::text[], %s::text[])
+ON CONFLICT (pseudonym) DO UPDATE SET district = excluded.district, consent = true
+WHERE held.district <> excluded.district OR NOT held.consent
+
+-- name: withdraw_consent
+UPDATE dwelling SET consent = false WHERE consent AND pseudonym <> ALL(%s)
+
+-- name: dwelling_ids
+SELECT pseudonym, id FROM dwelling
+
+-- name: upsert_sensors
+INSERT INTO sensor AS held (dwelling_id, name, kind, unit)
+SELECT * FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[])
+ON CONFLICT (dwelling_id, name, unit) DO UPDATE SET kind = excluded.kind
+RETURNING dwelling_id, name, unit, id
+
+-- name: sensors
+SELECT id, dwelling_id, name, kind, unit FROM sensor
+
+-- name: pauses
+SELECT pseudonym, began_at, ended_at FROM pause JOIN dwelling ON dwelling.id = dwelling_id
+
 -- name: spot_states
 SELECT spot_id, occupied, since, observed_at, battery, last_seq FROM spot_state
 

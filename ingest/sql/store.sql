@@ -16,6 +16,7 @@ UPDATE worker SET filters = %s WHERE name = %s AND lease = %s
 -- name: stage_tables
 CREATE TEMP TABLE stage_parking_event (LIKE parking_event) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE stage_parking_count (LIKE parking_count) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE stage_dwelling_reading (LIKE dwelling_reading) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE stage_spot_state (
     spot_id integer, occupied boolean, since timestamptz, observed_at timestamptz,
     battery double precision, last_seq integer
@@ -38,6 +39,26 @@ COPY stage_parking_count (time, car_park_id, free, total, status, arrived_at) FR
 
 -- name: merge_parking_count
 INSERT INTO parking_count SELECT * FROM stage_parking_count ON CONFLICT DO NOTHING
+
+-- name: copy_dwelling_reading
+COPY dwelling_reading (time, sensor_id, value) FROM STDIN (FORMAT BINARY)
+
+-- name: stage_dwelling_reading
+COPY stage_dwelling_reading (time, sensor_id, value) FROM STDIN (FORMAT BINARY)
+
+-- name: merge_dwelling_reading
+INSERT INTO dwelling_reading SELECT * FROM stage_dwelling_reading ON CONFLICT DO NOTHING
+
+-- name: begin_pause
+INSERT INTO pause AS held (dwelling_id, began_at)
+SELECT id, %(at)s FROM dwelling
+WHERE pseudonym = %(home)s
+  AND NOT EXISTS (SELECT FROM pause WHERE dwelling_id = dwelling.id AND ended_at IS NULL)
+ON CONFLICT (dwelling_id, began_at) DO UPDATE SET ended_at = NULL
+
+-- name: end_pause
+UPDATE pause SET ended_at = greatest(began_at, %(at)s)
+WHERE ended_at IS NULL AND dwelling_id = (SELECT id FROM dwelling WHERE pseudonym = %(home)s)
 
 -- name: stage_spot_state
 COPY stage_spot_state (spot_id, occupied, since, observed_at, battery, last_seq) FROM STDIN (FORMAT BINARY)
@@ -81,6 +102,13 @@ ON CONFLICT (digest) DO UPDATE SET
     repeats = held.repeats + excluded.repeats + 1,
     last_seen_at = greatest(held.last_seen_at, excluded.last_seen_at)
 RETURNING digest, xmax = 0
+
+-- name: add_to_summaries
+INSERT INTO dead_letter AS held (received_at, topic, size, digest, reason, detail, seen, last_seen_at)
+SELECT * FROM unnest(%s::timestamptz[], %s::text[], %s::integer[], %s::bytea[], %s::text[], %s::text[], %s::bigint[],
+                     %s::timestamptz[])
+ON CONFLICT (digest) DO UPDATE SET
+    seen = held.seen + excluded.seen, last_seen_at = greatest(held.last_seen_at, excluded.last_seen_at)
 
 -- name: add_to_ledger
 INSERT INTO ledger AS held (minute, worker, route, messages, readings, stored, duplicate, dead_lettered, refused)

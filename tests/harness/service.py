@@ -91,19 +91,20 @@ class Service:
     def metric(self, name: str, **labels: str) -> float:
         """Read one sample from /metrics."""
         wanted = {f'{key}="{value}"' for key, value in labels.items()}
-        for line in self._get("/metrics").splitlines():
+        for line in self.page("/metrics").splitlines():
             match = re.fullmatch(rf"{name}(?:{{(.*)}})? (\S+)", line)
             if match and wanted <= set((match[1] or "").split(",")):
                 return float(match[2])
         raise AssertionError(f"no sample {name} {labels}")
 
-    def _get(self, path: str) -> str:
+    def page(self, path: str) -> str:
+        """Get a page of the ops endpoint."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}{path}", timeout=5) as answer:
             return str(answer.read().decode())
 
     def _status(self, path: str) -> int:
         try:
-            self._get(path)
+            self.page(path)
         except urllib.error.HTTPError as error:
             return error.code
         except OSError:

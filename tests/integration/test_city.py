@@ -1,11 +1,13 @@
 """The demo as a user runs it: addresses, moving figures, rows, a clean end, and going on from what is stored."""
 
 import asyncio
+import hmac
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from harness.clients import retained
 from harness.databases import KINDS, asking, find_install
 from harness.service import environment, run_command
 from harness.waiting import eventually
+
+from schemas.registry import load_registry
 
 HOME = Path(__file__).parents[2]
 CITY = "city/live/parking"
@@ -53,6 +57,13 @@ class Demo:
 
         return str(await eventually(look, seconds=90))
 
+    @property
+    def homes_query(self) -> str:
+        """Give the query about homes among those that it offers for a look inside."""
+        queries: list[str] = re.findall(r"^psql '\S+' -c '([^']+)'$", self.output, re.MULTILINE)
+        (query,) = (query for query in queries if "district" in query)
+        return query
+
     async def interrupt(self) -> int:
         """Press Ctrl-C: every process of the group gets it."""
         os.killpg(self.process.pid, signal.SIGINT)
@@ -67,7 +78,10 @@ class Demo:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_the_demo_runs_ends_and_goes_on(tmp_path: Path, kind: str) -> None:
-    """Figures of the 25 car parks are retained and change, rows arrive, and the second run adds to the first."""
+    """Figures of the 25 car parks are retained and change, rows arrive, and the second run adds to the first.
+
+    Homes are stored under pseudonyms, and of the one that does not consent there is nothing.
+    """
     find_install(kind)
     stored = 0
     for _ in range(2):
@@ -80,6 +94,7 @@ async def test_the_demo_runs_ends_and_goes_on(tmp_path: Path, kind: str) -> None
             before = stored
             await check_city(broker)
             stored = await eventually(lambda: stored_readings(ask), lambda count: count > before)  # noqa: B023 - awaited here
+            await check_homes(ask, demo.homes_query, (tmp_path / "state/pseudonym.key").read_bytes())
             assert await demo.interrupt() == 0, demo.output
             assert "stopped in order" in demo.output
         except Exception as error:
@@ -103,16 +118,54 @@ async def check_city(broker: str) -> None:
     assert older.keys() == first.keys()
 
 
+async def check_homes(ask: Callable[..., Any], query: str, key: bytes) -> None:
+    """Wait until every consenting home was heard, and look for anything else.
+
+    The pseudonym is worked out here from what docs/database.md says of it: HMAC-SHA-256 of the id.
+    """
+    homes = load_registry(HOME / "deploy/registry.toml").dwelling
+    by_district = Counter(home.district for home in homes if home.consent)
+
+    async def heard() -> list[tuple[str, int, int, int]]:
+        return list(await ask(query))
+
+    def is_complete(districts: list[tuple[str, int, int, int]]) -> bool:
+        # Some 55 sensors a home, each with a reading or more.
+        return all(sensors >= 50 * homes and readings >= sensors for _, homes, sensors, readings in districts)
+
+    districts = await eventually(heard, lambda seen: bool(seen) and is_complete(seen))
+    assert {district: count for district, count, _, _ in districts} == by_district
+    pseudonyms = {hmac.digest(key.strip(), home.id.encode(), "sha256").hex() for home in homes if home.consent}
+    assert {row[0] for row in await ask("SELECT pseudonym FROM dwelling")} == pseudonyms
+    for table in ("dwelling", "sensor", "dead_letter"):
+        dump = str(await ask(f"SELECT string_agg(t::text, ' ') FROM {table} t"))
+        assert [home.id for home in homes if home.id in dump] == [], table
+    assert await ask("SELECT sum(refused) > 0 FROM ledger WHERE route = 'senml'")
+
+
 async def stored_readings(ask: Callable[..., Any]) -> int:
     """Give how many readings the ledger has as stored."""
     return int(await ask("SELECT coalesce(sum(stored), 0) FROM ledger"))
 
 
 async def test_simulate_says_what_it_sent(broker: Any) -> None:  # noqa: ANN401 - a Mosquitto, by conftest
-    """`arceaux simulate parking` ends after its duration and tells how many messages were acknowledged."""
+    """`arceaux simulate` ends after its duration and tells how many messages were acknowledged."""
     settings = {"ARCEAUX_BROKER_URL": broker.url, "ARCEAUX_REGISTRY": str(HOME / "deploy/registry.toml")}
-    ended = await run_command("simulate", "parking", "--duration", "1s", settings=settings)
+    for fleet in ("parking", "dwellings", "city"):
+        ended = await run_command("simulate", fleet, "--duration", "1s", settings=settings)
+        assert ended.returncode == 0, ended.stderr
+        assert int(ended.stdout.split()[0]) > 0
 
-    assert ended.returncode == 0, ended.stderr
-    assert int(ended.stdout.split()[0]) > 0
-    assert (await run_command("simulate", "parking", "--duration", "soon", settings=settings)).returncode == 2
+
+async def test_simulate_refuses_what_makes_no_sense(tmp_path: Path) -> None:
+    """A duration that is none, and a registry without what was asked for, end with 2 before any connection."""
+    registry = tmp_path / "registry.toml"
+    registry.write_text('[[car_park]]\ncode = "A"\nname = "A"\ncapacity = 5\nbasis = "count"\n')
+    settings = {"ARCEAUX_BROKER_URL": "mqtt://127.0.0.1:1", "ARCEAUX_REGISTRY": str(registry)}
+    for arguments, told in (
+        (("parking", "--duration", "soon"), "arceaux: --duration: expected a duration"),
+        (("dwellings",), "arceaux: the registry has no dwellings: add a [[dwelling]]"),
+    ):
+        ended = await run_command("simulate", *arguments, settings=settings)
+        assert ended.returncode == 2
+        assert ended.stderr.startswith(told)

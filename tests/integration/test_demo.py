@@ -1,6 +1,7 @@
 """The demo's orchestration, with real broker and database and stand-ins for our own programs."""
 
 import asyncio
+import dataclasses
 import os
 import signal
 import sys
@@ -66,9 +67,11 @@ def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     EmbeddedDatabase(embedded_postgres(), tmp_path / "demo/database", 0).remove()
 
 
-async def run_until_ready(state_dir: Path, programs: Programs) -> tuple["asyncio.Task[None]", Lines]:
+async def run_until_ready(
+    state_dir: Path, programs: Programs, some: DemoOptions | None = None
+) -> tuple["asyncio.Task[None]", Lines]:
     lines = Lines()
-    demo = asyncio.create_task(run_demo(state_dir, options(programs), lines))
+    demo = asyncio.create_task(run_demo(state_dir, some or options(programs), lines))
     ready = asyncio.create_task(lines.ready.wait())
     await asyncio.wait({demo, ready}, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
     ready.cancel()
@@ -109,8 +112,39 @@ async def test_the_programs_are_told_everything_by_their_environment(state_dir: 
         f"'ARCEAUX_REGISTRY': '{REGISTRY}'",
         "'ARCEAUX_TOPIC_ROOT': 'city'",
         "'ARCEAUX_RECEIVE_MAXIMUM': '100'",
+        f"'ARCEAUX_PSEUDONYM_KEY_FILE': '{state_dir / 'pseudonym.key'}'",
     ):
         assert text in log
+
+
+async def test_the_key_of_pseudonyms_is_made_once_for_its_owner_alone(state_dir: Path) -> None:
+    """With another key the homes of yesterday would be other homes today."""
+    key = state_dir / "pseudonym.key"
+    kept = set()
+    for _ in range(2):
+        with pytest.raises(DemoError, match="migrate ended"):
+            await run_demo(state_dir, options(Programs(FAILS, FAILS, FAILS)), Lines())
+        assert key.stat().st_mode & 0o777 == 0o600
+        kept.add(key.read_text())
+    assert len(kept) == 1
+    assert len(bytes.fromhex(kept.pop())) == 32
+
+
+@pytest.mark.parametrize("has_dwellings", [True, False])
+async def test_no_key_is_made_where_one_is_given_or_none_needed(state_dir: Path, *, has_dwellings: bool) -> None:
+    """A key that was named is handed on; a registry without dwellings needs none."""
+    registry, given = state_dir.parent / "registry.toml", state_dir.parent / "given.key"
+    registry.write_text('[[dwelling]]\nid = "a"\ndistrict = "b"\nconsent = true\n' if has_dwellings else "")
+    programs = Programs(FINE, SERVICE, STAYS)
+    key = given if has_dwellings else None
+    some = dataclasses.replace(options(programs), registry=registry, pseudonym_key_file=key)
+    demo, _ = await run_until_ready(state_dir, programs, some)
+    os.kill(os.getpid(), signal.SIGINT)
+    await demo
+    log = (state_dir / "service.log").read_text()
+    assert (f"'ARCEAUX_PSEUDONYM_KEY_FILE': '{given}'" in log) is has_dwellings
+    assert ("ARCEAUX_PSEUDONYM_KEY_FILE" in log) is has_dwellings
+    assert not (state_dir / "pseudonym.key").exists()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +190,7 @@ async def test_a_signal_while_it_starts_stops_what_has_started(state_dir: Path) 
 
 
 async def test_a_missing_registry_is_told_first(state_dir: Path) -> None:
-    with pytest.raises(DemoError, match="no registry there; set ARCEAUX_REGISTRY"):
+    with pytest.raises(DemoError, match=r"cannot be read .*; set ARCEAUX_REGISTRY"):
         await run_demo(state_dir, DemoOptions(registry=Path("nowhere.toml")), Lines())
 
 

@@ -17,11 +17,13 @@ import pytest
 from harness.databases import find_install
 
 from schemas.registry import load_registry
+from schemas.topics import Topics
 from simulators.broker import BrokerError, EmbeddedBroker
 from simulators.children import Child, ChildError
 from simulators.database import DatabaseError, EmbeddedDatabase, embedded_postgres, find_timescaledb
-from simulators.parking import run_parking
+from simulators.fleet import Fleet
 from simulators.ports import LOOPBACK, free_port
+from simulators.simulate import make_fleet, run_fleet
 from simulators.state import InUseError
 
 QUICK = {"fsync": "off"}
@@ -212,25 +214,28 @@ async def heard(broker: EmbeddedBroker) -> None:
         assert message.qos == 1
 
 
+def fleet() -> Fleet:
+    """Make the sensors of the registry that ships."""
+    return make_fleet("city", load_registry(Path(__file__).parents[2] / "deploy/registry.toml"), Topics("city"), 1)
+
+
 async def test_the_simulator_is_heard_also_after_the_broker_was_away(tmp_path: Path) -> None:
-    registry = load_registry(Path(__file__).parents[2] / "deploy/registry.toml")
     port = free_port()
-    parking = asyncio.create_task(run_parking(f"mqtt://{LOOPBACK}:{port}", "city", registry, rate=500))
+    sending = asyncio.create_task(run_fleet(f"mqtt://{LOOPBACK}:{port}", fleet(), rate=500))
     try:
         with EmbeddedBroker(tmp_path / "first", port) as broker:
             await heard(broker)
         with EmbeddedBroker(tmp_path / "second", port) as broker:
             await heard(broker)
-            parking.cancel()
+            sending.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await parking
+                await sending
     finally:
-        parking.cancel()
+        sending.cancel()
 
 
 async def test_the_simulator_ends_after_its_duration(broker: EmbeddedBroker) -> None:
-    registry = load_registry(Path(__file__).parents[2] / "deploy/registry.toml")
-    sent = await run_parking(broker.url, "city", registry, duration=timedelta(seconds=0.5))
+    sent = await run_fleet(broker.url, fleet(), duration=timedelta(seconds=0.5))
     assert 10 < sent < 200
 
 

@@ -6,17 +6,20 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.worlds import LAYOUT, LIMITS, NOW, SECOND, TOPICS, decoded_of, deliver
+from unit.worlds import GATE, LAYOUT, LIMITS, NO_GAP, NOW, SECOND, TOPICS, decoded_of, deliver
 
 from processors.dead_letters import KEPT_BYTES, Tally, dead_letters, tally
-from processors.decode import Decoded, Limits, Reject, decode
+from processors.decode import decode
 from processors.reduce import Moment, World, reduce
+from processors.rejects import Limits, Reject
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
 from schemas.topics import Route
 
 SPOT = TOPICS.spot("ANTI", "P-01")
 COUNTER = TOPICS.count("COME")
+HOME = TOPICS.senml("hut-01")
+PRIVACY = LAYOUT.privacy
 
 
 def reject(index: int, route: Route = Route.SPOT, reason: Reason = Reason.MALFORMED_PAYLOAD) -> Reject:
@@ -27,7 +30,7 @@ def reject(index: int, route: Route = Route.SPOT, reason: Reason = Reason.MALFOR
 def test_a_dead_letter_tells_all_of_its_message() -> None:
     """Topic, payload, size, reason, detail and time of receipt are kept as they were."""
     delivery = deliver(SPOT, b"{", received_at=NOW + 5)
-    (letter,) = dead_letters([reject(0)], [delivery])
+    (letter,) = dead_letters([reject(0)], [delivery], PRIVACY)
     assert letter._asdict() == {
         "received_at": NOW + 5,
         "topic": SPOT,
@@ -36,6 +39,7 @@ def test_a_dead_letter_tells_all_of_its_message() -> None:
         "digest": hashlib.sha256(SPOT.encode() + b"\0{").digest(),
         "reason": Reason.MALFORMED_PAYLOAD,
         "detail": "why",
+        "seen": 1,
         "repeats": 0,
         "last_seen_at": NOW + 5,
         "route": Route.SPOT,
@@ -46,7 +50,7 @@ def test_repeats_of_a_message_are_counted_on_one_row() -> None:
     """The same topic and payload again is a repeat; the first receipt stands, and the last is noted."""
     times = [NOW + 2 * SECOND, NOW + 9 * SECOND, NOW]
     deliveries = [deliver(SPOT, b"{", received_at=time) for time in times]
-    (letter,) = dead_letters([reject(index) for index in range(3)], deliveries)
+    (letter,) = dead_letters([reject(index) for index in range(3)], deliveries, PRIVACY)
     assert letter.repeats == 2
     assert letter.received_at == times[0]
     assert letter.last_seen_at == max(times)
@@ -55,7 +59,7 @@ def test_repeats_of_a_message_are_counted_on_one_row() -> None:
 @pytest.mark.parametrize("other", [(COUNTER, b"{"), (SPOT, b"["), (SPOT, b""), (SPOT + "{", b"")])
 def test_another_topic_or_payload_is_another_dead_letter(other: tuple[str, bytes]) -> None:
     """Only what is the same in both is a repeat, and topic and payload do not run together."""
-    letters = dead_letters([reject(0), reject(1)], [deliver(SPOT, b"{"), deliver(*other)])
+    letters = dead_letters([reject(0), reject(1)], [deliver(SPOT, b"{"), deliver(*other)], PRIVACY)
     assert [letter.repeats for letter in letters] == [0, 0]
     assert len({letter.digest for letter in letters}) == 2
 
@@ -64,7 +68,7 @@ def test_another_topic_or_payload_is_another_dead_letter(other: tuple[str, bytes
 def test_a_long_payload_is_cut_with_its_true_size_and_digest(size: int) -> None:
     """The first 64 KiB are kept; size and digest are those of the whole."""
     payload = bytes(index % 251 for index in range(size))
-    (letter,) = dead_letters([reject(0)], [deliver(SPOT, payload)])
+    (letter,) = dead_letters([reject(0)], [deliver(SPOT, payload)], PRIVACY)
     assert letter.payload == payload[: 64 * 1024]
     assert letter.size == size
     assert letter.digest == hashlib.sha256(SPOT.encode() + b"\0" + payload).digest()
@@ -73,14 +77,14 @@ def test_a_long_payload_is_cut_with_its_true_size_and_digest(size: int) -> None:
 def test_payloads_that_differ_beyond_the_cut_are_two_dead_letters() -> None:
     """Two messages alike in what is kept are told apart by their digests."""
     deliveries = [deliver(SPOT, b"x" * KEPT_BYTES + tail) for tail in (b"a", b"b")]
-    first, second = dead_letters([reject(0), reject(1)], deliveries)
+    first, second = dead_letters([reject(0), reject(1)], deliveries, PRIVACY)
     assert first.payload == second.payload
     assert first.digest != second.digest
 
 
 def test_no_rejects_are_no_dead_letters() -> None:
     """A good batch has none."""
-    assert dead_letters([], [deliver(SPOT, {"occupied": True})]) == ()
+    assert dead_letters([], [deliver(SPOT, {"occupied": True})], PRIVACY) == ()
 
 
 DELIVERIES = st.lists(
@@ -102,9 +106,9 @@ def test_the_tally_of_a_batch_balances_whatever_was_there_before(
     deliveries: list[Delivery], data: st.DataObject
 ) -> None:
     """Received = stored + duplicate + dead-lettered + refused on every route, none of them negative."""
-    decoded = decode(deliveries, LAYOUT, LIMITS)
+    decoded = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
     reduced = reduce(World.unknown(LAYOUT), LAYOUT, decoded, Moment(NOW, NOW, catching_up=False))
-    letters = dead_letters(decoded.rejects, deliveries)
+    letters = dead_letters(decoded.rejects, deliveries, PRIVACY)
     assert sum(1 + letter.repeats for letter in letters) == len(decoded.rejects)
     stored = {
         Route.SPOT: data.draw(st.integers(0, len(reduced.events))),
@@ -125,7 +129,7 @@ def test_the_tally_of_a_batch_balances_whatever_was_there_before(
 def test_what_is_neither_new_nor_refused_was_there_before() -> None:
     """A batch that the database has already seen is all duplicates."""
     deliveries = [deliver(SPOT, {"occupied": True, "time": NOW})] * 3 + [deliver(SPOT, b"{")] * 2
-    decoded = decode(deliveries, LAYOUT, LIMITS)
+    decoded = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
     assert tally(decoded, {}, {}) == {Route.SPOT: Tally(5, 0, 5, 0, 0)}
     assert tally(decoded, {Route.SPOT: 1}, {Route.SPOT: 1}) == {Route.SPOT: Tally(5, 1, 3, 1, 0)}
 
@@ -148,8 +152,11 @@ def test_every_reason_can_become_a_dead_letter() -> None:
         deliver(SPOT, {"occupied": True, "time": 0}),
         deliver(SPOT, {"occupied": True, "time": 2 * NOW}),
         deliver(COUNTER, {"free": 2**31}),
+        deliver(HOME, b'[{"n":"a","v":1},{"n":"b","v":1},{"n":"c","v":1},{"n":"d","v":1}]'),
+        deliver(HOME, b'[{"n":"hut-02/temperature","v":1}]'),
         deliver(COUNTER, {"free": 1}),
     ]
-    decoded: Decoded = decode(deliveries, LAYOUT, limits).without({9: "no"}, deliveries, LAYOUT)
-    letters = dead_letters(decoded.rejects, deliveries)
+    good = decode(deliveries, LAYOUT, limits, GATE, NO_GAP)
+    decoded = good.without([(Route.COUNT, good.counts, "no")])
+    letters = dead_letters(decoded.rejects, deliveries, PRIVACY)
     assert Counter(letter.reason for letter in letters) == dict.fromkeys(Reason, 1)

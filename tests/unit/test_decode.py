@@ -1,6 +1,5 @@
 """Decoding: every reason a parking message can meet, and that no input gets past or stops it."""
 
-import json
 from collections import Counter
 from typing import Any
 
@@ -8,14 +7,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.hostile import MALFORMED, PARKING_TOPICS, deliveries_on
 from unit.worlds import (
     COME,
     DAY,
     FOCH,
+    GATE,
     HOUR,
     LAYOUT,
     LIMITS,
     MINUTE,
+    NO_GAP,
     NOW,
     QUAY_SPOT,
     SECOND,
@@ -24,7 +26,8 @@ from unit.worlds import (
 )
 
 from processors.columns import NO_SEQ
-from processors.decode import Decoded, Limits, Reject, decode
+from processors.decode import Decoded, decode
+from processors.rejects import Limits, Reject
 from schemas.delivery import Delivery
 from schemas.payloads import INT32_MAX, INT32_MIN
 from schemas.reasons import Reason
@@ -40,7 +43,7 @@ def decode_one(
     topic: str, payload: bytes | dict[str, Any], *, retain: bool = False, limits: Limits = LIMITS
 ) -> Decoded:
     """Decode a batch of one message."""
-    decoded = decode([deliver(topic, payload, retain=retain)], LAYOUT, limits)
+    decoded = decode([deliver(topic, payload, retain=retain)], LAYOUT, limits, GATE, NO_GAP)
     assert_balanced(decoded, 1)
     return decoded
 
@@ -144,38 +147,6 @@ def test_a_payload_is_too_large_from_the_first_byte_over_the_limit() -> None:
     assert not decode_one(SPOT, body, limits=limits).rejects
     assert reason_of(SPOT, body + b" ", limits) is Reason.PAYLOAD_TOO_LARGE
     assert reason_of(SPOT, b"\xff" * 300_000) is Reason.PAYLOAD_TOO_LARGE
-
-
-MALFORMED = {
-    "empty": b"",
-    "blank": b" \n",
-    "cut": b'{"occupied":tru',
-    "two values": b'{"occupied":true} {}',
-    "trailing comma": b'{"occupied":true,}',
-    "single quotes": b"{'occupied':true}",
-    "python": b'{"occupied":True}',
-    "comment": b'{"occupied":true/**/}',
-    "trailing nul": b'{"occupied":true}\x00',
-    "nul": b"\x00",
-    "byte order mark": b'\xef\xbb\xbf{"occupied":true}',
-    "utf-16": '{"occupied":true}'.encode("utf-16"),
-    "bad utf-8": b'{"occupied":true,"x":"\xff"}',
-    "overlong utf-8": b'{"occupied":true,"x":"\xc0\x80"}',
-    "utf-8 surrogate": b'{"occupied":true,"x":"\xed\xa0\x80"}',
-    "lone surrogate": b'{"occupied":true,"x":"\\ud800"}',
-    "raw control character": b'{"occupied":true,"x":"\x01"}',
-    "NaN": b'{"occupied":true,"battery":NaN}',
-    "Infinity": b'{"occupied":true,"battery":Infinity}',
-    "-Infinity": b'{"occupied":true,"time":-Infinity}',
-    "leading zero": b'{"occupied":true,"battery":03.6}',
-    "hexadecimal": b'{"occupied":true,"seq":0x1}',
-    "5000 digits": b'{"occupied":true,"seq":' + b"9" * 5000 + b"}",
-    "open brackets": b"[" * 100_000,
-    "deep arrays": b"[" * 100_000 + b"]" * 100_000,
-    "deep in a field": b'{"occupied":true,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "deep objects": b'{"x":' * 20_000 + b"1" + b"}" * 20_000,
-    "binary": bytes(range(256)),
-}
 
 
 @pytest.mark.parametrize("payload", MALFORMED.values(), ids=MALFORMED)
@@ -310,7 +281,7 @@ def test_a_time_without_an_offset_is_rejected_where_the_registry_gives_no_zone(t
 def test_a_time_without_an_offset_is_read_in_the_zone_of_the_registry() -> None:
     """Local time of the asset is that moment."""
     payload = {"occupied": True, "free": 1, "time": "2026-11-21T23:00:00"}
-    decoded = decode([deliver(PARIS_SPOT, payload), deliver(PARIS_COUNTER, payload)], LAYOUT, LIMITS)
+    decoded = decode([deliver(PARIS_SPOT, payload), deliver(PARIS_COUNTER, payload)], LAYOUT, LIMITS, GATE, NO_GAP)
     assert decoded.events["time"].tolist() == decoded.counts["time"].tolist() == [NOW]
 
 
@@ -397,7 +368,7 @@ def test_a_batch_keeps_arrival_order_and_leads_back_to_its_messages() -> None:
         deliver(SPOT, {"occupied": True}, retain=True),
         deliver(SPOT, {"occupied": True, "time": 0}),
     ]
-    decoded = decode(deliveries, LAYOUT, LIMITS)
+    decoded = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
     assert_balanced(decoded, len(deliveries))
     assert decoded.events["delivery"].tolist() == [0, 3]
     assert decoded.counts[["delivery", "car_park"]].tolist() == [(2, COME)]
@@ -411,13 +382,14 @@ def test_a_batch_keeps_arrival_order_and_leads_back_to_its_messages() -> None:
 
 def test_an_empty_batch_decodes_to_nothing() -> None:
     """A tick without messages is a batch too."""
-    assert_balanced(decode([], LAYOUT, LIMITS), 0)
+    assert_balanced(decode([], LAYOUT, LIMITS, GATE, NO_GAP), 0)
 
 
 def test_readings_that_the_database_refuses_move_to_the_rejects() -> None:
     """Taking out poison leaves every other reading where it is, and the balance holds."""
     deliveries = [deliver(SPOT, {"occupied": True}), deliver(COUNTER, {"free": 1}), deliver(SPOT, {"occupied": False})]
-    decoded = decode(deliveries, LAYOUT, LIMITS).without({1: "no", 2: "never"}, deliveries, LAYOUT)
+    good = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
+    decoded = good.without([(Route.COUNT, good.counts, "no"), (Route.SPOT, good.events[1:], "never")])
     assert_balanced(decoded, 3)
     assert decoded.events["delivery"].tolist() == [0]
     assert decoded.rejects == (
@@ -430,57 +402,20 @@ def test_copies_of_what_the_database_refuses_are_rejected_with_it() -> None:
     """A refused reading that arrived twice in a batch must not come back as its own copy."""
     fact = {"occupied": True, "time": NOW // 10**6}
     deliveries = [deliver(SPOT, fact), deliver(SPOT, {"occupied": False}), deliver(SPOT, fact | {"battery": 3.6})]
-    decoded = decode(deliveries, LAYOUT, LIMITS).without({0: "no"}, deliveries, LAYOUT)
+    good = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
+    decoded = good.without([(Route.SPOT, good.events[:1], "no")])
     assert_balanced(decoded, 3)
     assert decoded.events["delivery"].tolist() == [1]
     assert [reject.delivery for reject in decoded.rejects] == [0, 2]
 
 
-RAW_VALUES = [
-    *("null", "true", "false", "0", "-0", "-1", "1.0", "1.5", "17", "3.6", "2147483647", "2147483648", "-2147483649"),
-    *("9223372036854775808", "1e999", "-1e999", "1e308", "1e-999", "9" * 400, "NaN", "Infinity", "-Infinity"),
-    *('""', '"open"', '"FULL"', '"\\u0000"', '"\\ud800"', '"true"', "[]", "{}", "[[[]]]", '{"time":1}'),
-    *(str(NOW), str(NOW // 10**6), f"{NOW // 1000}.5", str(NOW * 1000)),
-    *('"2026-11-21T22:00:00Z"', '"2026-11-21T22:00:00"', '"2026-02-30T22:00:00Z"', '"2026-11-21 22:00:00.123456789z"'),
-    *('"0001-01-01T00:00:00"', '"9999-12-31T23:59:59-23:59"', '"0000-00-00T00:00:00Z"', '"2026-11-21T22:00:60+99:99"'),
-]
-KEYS = st.sampled_from(["occupied", "time", "battery", "temperature", "seq", "free", "total", "status", "x", ""])
-PAIRS = st.tuples(KEYS, st.sampled_from(RAW_VALUES))
-OBJECTS = st.lists(PAIRS, max_size=6).map(lambda pairs: "{" + ",".join(f'"{k}":{v}' for k, v in pairs) + "}")
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner, max_size=3),
-    max_leaves=6,
-).map(json.dumps)
-
-
-@st.composite
-def mutations(draw: st.DrawFn) -> bytes:
-    """Draw JSON-like bytes with a piece cut out and another put in."""
-    body = draw(OBJECTS | JSON).encode()
-    start = draw(st.integers(0, len(body)))
-    return body[:start] + draw(st.binary(max_size=3)) + body[start + draw(st.integers(0, 3)) :]
-
-
-TOPIC = st.sampled_from(
-    [SPOT, PARIS_SPOT, COUNTER, PARIS_COUNTER, "city/parking/ANTI/spots/P-99", "city/parking/X/count", "x", ""]
-)
-PAYLOAD = st.binary(max_size=40) | OBJECTS.map(str.encode) | JSON.map(str.encode) | mutations()
-DELIVERIES = st.builds(
-    Delivery,
-    epoch=st.integers(1, 3),
-    packet_id=st.none() | st.integers(1, 65_535),
-    topic=TOPIC | st.text(),
-    payload=PAYLOAD,
-    retain=st.booleans(),
-    received_at=st.integers(NOW - HOUR, NOW + HOUR),
-)
+DELIVERIES = deliveries_on(PARKING_TOPICS)
 
 
 @given(st.lists(DELIVERIES, max_size=12))
 def test_any_bytes_on_any_topic_are_accounted_for(deliveries: list[Delivery]) -> None:
     """Decoding never raises, and every message is one reading, one reject or one refusal."""
-    decoded = decode(deliveries, LAYOUT, LIMITS)
+    decoded = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
     assert_balanced(decoded, len(deliveries))
     for reject in decoded.rejects:
         assert reject.detail
@@ -490,8 +425,8 @@ def test_any_bytes_on_any_topic_are_accounted_for(deliveries: list[Delivery]) ->
 @given(st.lists(DELIVERIES, max_size=6), st.lists(DELIVERIES, max_size=6))
 def test_a_message_decodes_alike_in_any_company(some: list[Delivery], others: list[Delivery]) -> None:
     """What becomes of a message does not depend on the batch it is in."""
-    together = decode([*some, *others], LAYOUT, LIMITS)
-    alone = decode(others, LAYOUT, LIMITS)
+    together = decode([*some, *others], LAYOUT, LIMITS, GATE, NO_GAP)
+    alone = decode(others, LAYOUT, LIMITS, GATE, NO_GAP)
     reasons = {reject.delivery: reject.reason for reject in together.rejects}
     assert {reject.delivery + len(some): reject.reason for reject in alone.rejects} == {
         index: reason for index, reason in reasons.items() if index >= len(some)
@@ -506,7 +441,7 @@ def test_a_message_decodes_alike_in_any_company(some: list[Delivery], others: li
 @given(DELIVERIES)
 def test_what_is_accepted_fits_the_tables(delivery: Delivery) -> None:
     """A reading that passes lies in the window, in int32 and in the closed set of statuses."""
-    decoded = decode([delivery], LAYOUT, LIMITS)
+    decoded = decode([delivery], LAYOUT, LIMITS, GATE, NO_GAP)
     for readings in (decoded.events, decoded.counts):
         ahead = readings["time"] - readings["arrived"]
         assert ((-LIMITS.max_lateness <= ahead) & (ahead <= LIMITS.max_future)).all()

@@ -14,18 +14,20 @@ import pytest
 import typer.main
 from harness.missing import missing
 from typer.core import TyperCommand, TyperGroup
-from unit.worlds import layout_of
+from unit.worlds import GATE, NO_GAP, layout_of
 
 from ingest.cli import app
 from ingest.metrics import Metrics
 from ingest.sql import load_queries
-from processors.decode import Limits, decode
+from processors.decode import decode
+from processors.rejects import Limits
 from processors.times import to_datetime
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
-from schemas.registry import CarPark, Spot, load_registry
+from schemas.registry import CarPark, Dwelling, DwellingSensor, Spot, load_registry
 from schemas.settings import PREFIX, TIMESCALEDB_ROOT, Settings
 from schemas.topics import Topics
+from schemas.units import KINDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -45,6 +47,7 @@ REGISTRY_HOSTS = [
         ("maven.apache", "org"),
     )
 ]
+KINDS_OF_SENSORS = "These kinds have bounds."
 ARRIVED = 1_795_298_405_000_000
 """2026-11-21T22:00:05Z, when the examples of docs/formats.md arrive."""
 
@@ -179,7 +182,8 @@ def test_every_command_is_told_with_its_options() -> None:
     assert {name.strip("`") for name in re.findall(r"^## (`.*`)$", content, re.MULTILINE)} == set(known)
     for name, command in known.items():
         told = [option for option in first_names(section(content, f"## `{name}`")) if option.startswith("--")]
-        options = [option for parameter in command.params for option in parameter.opts if option != "--help"]
+        options = [option for parameter in command.params for option in parameter.opts if option[:2] == "--"]
+        options = [option for option in options if option != "--help"]
         assert sorted(told) == sorted(options), name
 
 
@@ -273,6 +277,21 @@ def test_every_key_of_the_registry_is_told() -> None:
     content = page("registry.md")
     assert sorted(first_names(section(content, "## `[[car_park]]`"))) == sorted(CarPark.model_fields)
     assert sorted(first_names(section(content, "## `[[car_park.spot]]`"))) == sorted(Spot.model_fields)
+    assert sorted(first_names(section(content, "## `[[dwelling]]`"))) == sorted(Dwelling.model_fields)
+    keys, _ = section(content, "## `[[dwelling.sensor]]`").split(KINDS_OF_SENSORS)
+    assert sorted(first_names(keys)) == sorted(DwellingSensor.model_fields)
+
+
+def test_every_kind_of_sensor_is_told_with_its_bounds() -> None:
+    """The table of kinds is the kinds: unit, least and greatest value."""
+    _, kinds = section(page("registry.md"), "## `[[dwelling.sensor]]`").split(KINDS_OF_SENSORS)
+    told = {name: (unit, *map(float, bounds)) for name, unit, *bounds in (map(plain, row) for row in table(kinds))}
+    assert told == KINDS
+
+
+def plain(cell: str) -> str:
+    """Give what a cell says without code marks and thousands' commas."""
+    return cell.strip("`").replace(",", "")
 
 
 def examples() -> list[tuple[str, str]]:
@@ -288,7 +307,7 @@ def test_examples_become_what_is_told(payload: str, told: str) -> None:
     settings = Settings.model_construct()
     microseconds = [round(time.total_seconds() * 1e6) for time in (settings.max_lateness, settings.max_future)]
     delivery = Delivery(1, 1, topic, payload.encode(), retain=False, received_at=ARRIVED)
-    decoded = decode([delivery], layout, Limits(settings.max_payload_bytes, *microseconds))
+    decoded = decode([delivery], layout, Limits(settings.max_payload_bytes, *microseconds), GATE, NO_GAP)
     if reason := re.fullmatch(r"dead letter, `(\w+)`", told):
         assert [reject.reason for reject in decoded.rejects] == [reason[1]]
     else:

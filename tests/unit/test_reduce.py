@@ -16,6 +16,7 @@ from unit.worlds import (
     HOUR,
     LAYOUT,
     MINUTE,
+    NO_HOMES,
     NOW,
     QUAY,
     QUAY_SPOT,
@@ -223,5 +224,5 @@ def test_the_newest_arrival_is_told_per_car_park(events: list[Row], counts: list
 
 def test_a_batch_of_rejects_alone_has_to_be_written() -> None:
     """Dead letters and refusals change no figure but stand in the ledger."""
-    refused = Decoded(events_of([]), counts_of([]), (), Counter(spot=1), Counter(spot=1))  # type: ignore[arg-type] # a Route is its name
+    refused = Decoded(events_of([]), counts_of([]), NO_HOMES, (), Counter(spot=1), Counter(spot=1))  # type: ignore[arg-type] # a Route is its name
     assert not reduce(written(), LAYOUT, refused, at(NOW)).is_empty

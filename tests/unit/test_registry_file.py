@@ -7,6 +7,7 @@ import pytest
 
 from schemas.durations import format_duration
 from schemas.registry import CarPark, Registry, load_registry
+from schemas.units import KINDS
 
 FILE = Path(__file__).parents[2] / "deploy/registry.toml"
 ZONES = {"centre", "park-and-ride", "odysseum", "castelnau"}
@@ -85,3 +86,26 @@ def test_street_bays_are_about_300_of_four_kinds(registry: Registry, real: dict[
         assert format_duration(street.heartbeat) == "25h"
     stays = {bay.maximum_stay and format_duration(bay.maximum_stay) for bay in bays if bay.kind == "short_stay"}
     assert stays == {"30m"}
+
+
+def test_homes_are_24_in_two_districts(registry: Registry) -> None:
+    """Both districts have members enough for pooled figures, of which the group has at least 11 homes."""
+    assert Counter(home.district for home in registry.dwelling) == {"antigone": 12, "hopitaux-facultes": 12}
+    consenting = Counter(home.district for home in registry.dwelling if home.consent)
+    assert consenting == {"antigone": 12, "hopitaux-facultes": 11}
+
+
+def test_a_few_homes_list_sensors_of_their_own(registry: Registry) -> None:
+    """Listed sensors have a kind whose bounds they narrow, and a heartbeat."""
+    listed = {home.id: home.sensor for home in registry.dwelling if home.sensor}
+    assert set(listed) == {"hut-01", "home-a01", "home-h01"}
+    sensors = [sensor for of_home in listed.values() for sensor in of_home]
+    assert {sensor.kind for sensor in sensors} < set(KINDS)
+    assert {format_duration(sensor.heartbeat) for sensor in sensors} == {"15m"}
+    assert {sensor.name: sensor.stored_unit for sensor in listed["hut-01"]}["meter/energy"] == "Wh"
+
+
+def test_the_file_says_that_nobody_lives_there() -> None:
+    """Who reads the homes' ids learns first that they are invented."""
+    head, _, _ = FILE.read_text(encoding="utf-8").partition("[[car_park]]")
+    assert "invented, and nobody lives in them" in head

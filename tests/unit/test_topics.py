@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.topics import LEVEL, ParkingTopic, Route, Topics
+from schemas.topics import LEVEL, Route, TopicIn, Topics
 
 LEVELS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(LEVEL.fullmatch)
 ROOTS = st.lists(LEVELS, min_size=1, max_size=3).map("/".join)
@@ -14,28 +14,46 @@ ROOTS = st.lists(LEVELS, min_size=1, max_size=3).map("/".join)
 def test_a_spot_topic_leads_back_to_its_car_park_and_spot(root: str, car_park: str, spot: str) -> None:
     """Whatever may stand as a level is written into a spot's topic and read out of it unchanged."""
     topics = Topics(root)
-    assert topics.parse(topics.spot(car_park, spot)) == ParkingTopic(Route.SPOT, car_park, spot)
+    assert topics.parse(topics.spot(car_park, spot)) == TopicIn(Route.SPOT, car_park, spot)
 
 
 @given(ROOTS, LEVELS)
 def test_a_count_topic_leads_back_to_its_car_park(root: str, car_park: str) -> None:
     """Whatever may stand as a level is written into a counter's topic and read out of it unchanged."""
     topics = Topics(root)
-    assert topics.parse(topics.count(car_park)) == ParkingTopic(Route.COUNT, car_park)
+    assert topics.parse(topics.count(car_park)) == TopicIn(Route.COUNT, car_park)
 
 
-@given(st.text() | st.lists(st.sampled_from(["city", "parking", "spots", "count", "A", ""]), max_size=7).map("/".join))
+@given(ROOTS, LEVELS)
+def test_a_dwellings_topics_lead_back_to_it(root: str, dwelling: str) -> None:
+    """Whatever may stand as a level is written into a dwelling's topics and read out of them unchanged."""
+    topics = Topics(root)
+    assert topics.parse(topics.senml(dwelling)) == TopicIn(Route.SENML, dwelling, is_home=True)
+    assert topics.parse(topics.pause(dwelling)) == TopicIn(Route.CONTROL, dwelling, is_home=True)
+
+
+WORDS = st.sampled_from(["city", "parking", "spots", "count", "dwellings", "senml", "pause", "A", ""])
+
+
+@given(st.text() | st.lists(WORDS, max_size=7).map("/".join))
 def test_a_topic_is_either_unroutable_or_written_again_exactly(topic: str) -> None:
     """Two different topics never mean the same asset: what is routed rebuilds to the topic it came from."""
     topics = Topics("city")
     parsed = topics.parse(topic)
     match parsed.route:
         case Route.SPOT:
-            assert topics.spot(parsed.car_park, parsed.spot) == topic
+            assert topics.spot(parsed.asset, parsed.part) == topic
         case Route.COUNT:
-            assert topics.count(parsed.car_park) == topic
+            assert topics.count(parsed.asset) == topic
+        case Route.SENML:
+            assert topics.senml(parsed.asset) == topic
+        case Route.CONTROL:
+            assert topics.pause(parsed.asset) == topic
+        case Route.UNROUTABLE if parsed.is_home:
+            assert f"{topic}/".startswith(f"city/dwellings/{parsed.asset}")
         case Route.UNROUTABLE:
-            assert parsed == ParkingTopic(Route.UNROUTABLE)
+            assert parsed == TopicIn(Route.UNROUTABLE)
+    assert parsed.is_home == f"{topic}/".startswith("city/dwellings/")
 
 
 @pytest.mark.parametrize(
@@ -69,13 +87,45 @@ def test_a_topic_is_either_unroutable_or_written_again_exactly(topic: str) -> No
         "city/parking/../parking/ANTI/count",
         "$SYS/broker/uptime",
         "$share/g/city/parking/ANTI/count",
-        "city/dwellings/hut-01/senml",
+        "city/dwellings",
+        "city/dwellings/",
+        "city/dwellings//senml",
+        "city/dwellings/hut-01",
+        "city/dwellings/hut-01/SenML",
+        "city/dwellings/hut-01/senml/",
+        "city/dwellings/hut-01/senml/x",
+        "city/dwellings/hut-01/pause/on",
+        "city/dwelling/hut-01/senml",
+        "dwellings/hut-01/senml",
         "city/parking/ANTI/spots/" + "P/" * 10_000,
     ],
 )
 def test_a_hostile_or_misspelt_topic_is_unroutable(topic: str) -> None:
     """A topic that is nearly one of ours is none of ours."""
     assert Topics("city").parse(topic).route is Route.UNROUTABLE
+
+
+@pytest.mark.parametrize(
+    ("topic", "dwelling"),
+    [
+        ("city/dwellings/hut-01", "hut-01"),
+        ("city/dwellings/hut-01/", "hut-01"),
+        ("city/dwellings/hut-01/senml/x", "hut-01"),
+        ("city/dwellings/hut-01/zigbee2mqtt", "hut-01"),
+        ("city/dwellings", ""),
+        ("city/dwellings/", ""),
+        ("city/dwellings//senml", ""),
+    ],
+)
+def test_a_misspelt_topic_below_a_dwelling_still_names_it(topic: str, dwelling: str) -> None:
+    """Where nobody expects a message, whose it is still decides what may be kept of it."""
+    assert Topics("city").parse(topic) == TopicIn(Route.UNROUTABLE, dwelling, is_home=True)
+
+
+@pytest.mark.parametrize("topic", ["city/dwellings2/hut-01/senml", "town/dwellings/hut-01/senml", "dwellings/hut-01/x"])
+def test_what_is_not_below_the_dwellings_is_no_home(topic: str) -> None:
+    """A tree of another name is not ours."""
+    assert Topics("city").parse(topic) == TopicIn(Route.UNROUTABLE)
 
 
 @given(ROOTS, LEVELS)
@@ -95,7 +145,15 @@ def test_topics_out_are_those_of_the_contract() -> None:
     assert topics.live_city == "city/live/parking"
     assert topics.status("arceaux") == "city/status/arceaux"
     assert topics.live_filter == "city/live/#"
-    assert topics.data_filters == ("city/parking/#",)
+
+
+def test_topics_in_are_those_of_the_contract() -> None:
+    """Gateways publish where the contract says, and pauses are subscribed to apart."""
+    topics = Topics("city")
+    assert topics.senml("hut-01") == "city/dwellings/hut-01/senml"
+    assert topics.pause("hut-01") == "city/dwellings/hut-01/pause"
+    assert topics.data_filters == ("city/parking/#", "city/dwellings/#")
+    assert topics.control_filters == ("city/dwellings/+/pause",)
 
 
 @pytest.mark.parametrize("level", ["", "a/b", "+", "#", "a+", "#b", "a\x00", "a\nb", "\x7f", "/"])

@@ -243,7 +243,7 @@ def test_a_broker_may_overshoot_the_window() -> None:
 
 def consumer_of(inbox: Inbox, window: Window) -> Consumer:
     """Give a consumer that is not connected."""
-    identity = Identity("arceaux", ("city/parking/#",), "city/status/arceaux", str.encode)
+    identity = Identity("arceaux", (), ("city/parking/#",), "city/status/arceaux", str.encode)
     return Consumer(BrokerAddress("mqtt://localhost"), identity, inbox, window, Metrics())
 
 

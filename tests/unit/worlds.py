@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from processors.columns import COUNT, NO_SEQ, SPOT_EVENT, Records, records
-from processors.decode import Decoded, Limits
+from processors.columns import COUNT, NO_SEQ, READING, SPOT_EVENT, Records, records
+from processors.decode import Decoded
+from processors.decode_homes import HomeReadings
+from processors.gate import Gap, Gate
 from processors.layout import Ids, Layout
+from processors.privacy import Privacy
+from processors.rejects import Limits
+from processors.sensors import Sensor, Sensors
 from schemas.delivery import Delivery
 from schemas.registry import Registry
 from schemas.topics import Route, Topics
@@ -23,6 +28,11 @@ NOW = 1_795_298_400 * SECOND
 
 TOPICS = Topics("city")
 LIMITS = Limits(max_payload_bytes=256 * 1024, max_lateness=8 * DAY, max_future=5 * MINUTE)
+GATE = Gate()
+"""No home is paused."""
+NO_GAP = Gap(NOW - DAY, is_open=False)
+KEY = b"k" * 32
+"""Of the pseudonyms."""
 
 ANTI, QUAY, COME, FOCH = range(4)
 """Indexes of the car parks."""
@@ -58,20 +68,49 @@ REGISTRY = Registry.model_validate(
                 "stale_after": "1m",
                 "timezone": "Europe/Paris",
             },
-        ]
+        ],
+        "dwelling": [
+            {
+                "id": "hut-01",
+                "district": "antigone",
+                "consent": True,
+                "max_sensors": 5,
+                "sensor": [
+                    {
+                        "name": "kitchen/temperature",
+                        "kind": "temperature",
+                        "unit": "Cel",
+                        "minimum": -20,
+                        "maximum": 60,
+                    },
+                    {"name": "meter", "kind": "energy", "unit": "kWh"},
+                ],
+            },
+            {"id": "hut-02", "district": "antigone", "consent": False},
+            {"id": "hut-0", "district": "port-marianne", "consent": True},
+        ],
     }
 )
+HUT, SILENT_HUT, OTHER_HUT = range(3)
+"""Indexes of the dwellings; the second does not consent, the third's id is the beginning of the others'."""
 QUAY_SPOT = 20
 """Index of the first spot of QUAY; those before it are ANTI's."""
 SPOTS = 23
 
 
 def layout_of(registry: Registry) -> Layout:
-    """Lay out a registry, with database ids that are no indexes."""
-    parks = registry.car_park
+    """Lay out a registry, with database ids that are no indexes; the listed sensors of its homes are known."""
+    parks, dwellings = registry.car_park, registry.dwelling
     labels = [(park.code, spot.label) for park in parks for spot in park.all_spots()]
-    car_parks = {park.code: 101 + index for index, park in enumerate(parks)}
-    return Layout.of(registry, Ids(car_parks, {label: 1001 + index for index, label in enumerate(labels)}), TOPICS)
+    ids = Ids(
+        car_parks={park.code: 101 + index for index, park in enumerate(parks)},
+        spots={label: 1001 + index for index, label in enumerate(labels)},
+        dwellings={dwelling.id: 501 + index for index, dwelling in enumerate(dwellings) if dwelling.consent},
+    )
+    listed = [Sensor.listed(ids.dwellings[home.id], one) for home in dwellings if home.consent for one in home.sensor]
+    sensors = Sensors(KEY)
+    sensors.add(listed, range(7001, 7001 + len(listed)))
+    return Layout.of(registry, ids, Privacy.of(registry, TOPICS, KEY), sensors)
 
 
 LAYOUT = layout_of(REGISTRY)
@@ -124,7 +163,11 @@ def counts_of(rows: Sequence[tuple[Any, ...]]) -> Records:
     return records(list(rows), COUNT)
 
 
+NO_HOMES = HomeReadings(records([], READING), (), (), GATE, (), Counter())
+"""What came of homes that said nothing."""
+
+
 def decoded_of(events: Sequence[tuple[Any, ...]] = (), counts: Sequence[tuple[Any, ...]] = ()) -> Decoded:
     """Give a decoded batch of good readings."""
     messages = Counter({Route.SPOT: len(events), Route.COUNT: len(counts)})
-    return Decoded(events_of(events), counts_of(counts), (), +messages, Counter())
+    return Decoded(events_of(events), counts_of(counts), NO_HOMES, (), +messages, Counter())

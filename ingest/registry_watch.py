@@ -1,0 +1,68 @@
+"""Takes up a changed registry file while running, on SIGHUP or when the file's time changes. A wrong one is refused."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from ingest.keys import privacy_of
+from processors.privacy import Privacy
+from schemas.faults import ConfigurationError
+from schemas.registry import Registry, load_registry
+from schemas.settings import Settings
+
+_LOOK_EVERY: Final = 0.25
+"""Consent that is withdrawn in the file has to hold within a second."""
+
+log = structlog.get_logger()
+
+TakeUp = Callable[[Registry, Privacy], None]
+
+
+class RegistryWatch:
+    """Looks at the file for as long as it runs."""
+
+    def __init__(self, settings: Settings, registry: Registry, take_up: TakeUp) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._take_up = take_up
+        self._asked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Look for ever."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._asked.set)
+        seen = _stamp(self._settings.registry)
+        while True:
+            try:
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await self._asked.wait()
+            except TimeoutError:
+                pass  # nobody asked; the file may have changed all the same
+            stamp = _stamp(self._settings.registry)
+            if stamp != seen or self._asked.is_set():
+                self._asked.clear()
+                seen = stamp
+                await self._load()
+
+    async def _load(self) -> None:
+        try:
+            registry = await asyncio.to_thread(load_registry, self._settings.registry)
+            privacy = privacy_of(self._settings, registry)
+        except ConfigurationError as error:
+            log.warning("registry_refused", faults=str(error).splitlines(), remedy="the old one stays in force")
+            return
+        if registry != self._registry:
+            self._registry = registry
+            self._take_up(registry, privacy)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Give what changes when a file is written or replaced; None while there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

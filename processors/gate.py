@@ -1,0 +1,90 @@
+"""The gate before the homes: pauses, present and past. Consent stands in the registry, and so in the layout.
+
+A pause is an interval [began, ended) in microseconds since 1970. A reading is refused when it arrives in one, or when
+its time lies in one, whenever it arrives. Only an explicit `off` ends a pause.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processors.columns import FOREVER
+
+
+class Pause(NamedTuple):
+    """One pause of one home, `ended` FOREVER while it lasts."""
+
+    began: int
+    ended: int = FOREVER
+
+
+class Gap(NamedTuple):
+    """The last time in which we heard nothing: since when, and whether what arrives may still be from it."""
+
+    began: int
+    is_open: bool
+
+
+class Press(NamedTuple):
+    """What a press of the red button means: a pause of a home, by pseudonym, began or ended."""
+
+    home: str
+    is_on: bool
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The pauses of every home, by pseudonym, in order. Immutable: a press gives another gate.
+
+    Also of homes without consent, which are in no table: the day they consent, their button is heeded.
+    """
+
+    pauses: Mapping[str, tuple[Pause, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, Pause]]) -> "Gate":
+        """Collect pauses."""
+        pauses: dict[str, tuple[Pause, ...]] = {}
+        for home, pause in sorted(rows):
+            pauses[home] = (*pauses.get(home, ()), pause)
+        return cls(pauses)
+
+    def is_paused(self, home: str) -> bool:
+        """Tell whether the red button of a home is on."""
+        return any(pause.ended == FOREVER for pause in self.pauses.get(home, ()))
+
+    def when_pressed(self, *, is_on: bool, arrived: int, retain: bool, gap: Gap) -> int:
+        """Tell when a press that arrives now takes effect.
+
+        An `on` that may be older than its arrival, since it was retained or queued for us, is dated from before the
+        gap: a home that paused while we were away must not be recorded for want of the exact minute.
+        """
+        may_be_older = is_on and (retain or gap.is_open)
+        return max(0, min(gap.began, arrived)) if may_be_older else arrived
+
+    def pressed(self, press: Press) -> "Gate":
+        """Give the gate after a press. On while on, and off while off, change nothing."""
+        held = self.pauses.get(press.home, ())
+        if self.is_paused(press.home) == press.is_on:
+            return self
+        if press.is_on:
+            after = (*held, Pause(press.at))
+        else:
+            after = tuple(Pause(p.began, max(p.began, press.at)) if p.ended == FOREVER else p for p in held)
+        return Gate({**self.pauses, press.home: after})
+
+    def covers(self, home: str, times: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which times lie in a pause of a home."""
+        covered = np.zeros(len(times), dtype=bool)
+        for began, ended in self.pauses.get(home, ()):
+            covered |= (times >= began) & (times < ended)
+        return covered
+
+    def since(self, oldest: int) -> "Gate":
+        """Forget the pauses that no reading still accepted can lie in."""
+        kept = {home: tuple(p for p in pauses if p.ended > oldest) for home, pauses in self.pauses.items()}
+        return Gate({home: pauses for home, pauses in kept.items() if pauses})

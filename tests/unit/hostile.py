@@ -1,0 +1,178 @@
+"""Payloads that nobody should send: a corpus, and strategies for more of the kind, in JSON and in CBOR."""
+
+import json
+from typing import Any
+
+import cbor2
+from hypothesis import strategies as st
+from unit.worlds import HOUR, NOW, TOPICS
+
+from schemas.delivery import Delivery
+
+MALFORMED = {
+    "empty": b"",
+    "blank": b" \n",
+    "cut": b'{"occupied":tru',
+    "two values": b'{"occupied":true} {}',
+    "trailing comma": b'{"occupied":true,}',
+    "single quotes": b"{'occupied':true}",
+    "python": b'{"occupied":True}',
+    "comment": b'{"occupied":true/**/}',
+    "trailing nul": b'{"occupied":true}\x00',
+    "nul": b"\x00",
+    "byte order mark": b'\xef\xbb\xbf{"occupied":true}',
+    "utf-16": '{"occupied":true}'.encode("utf-16"),
+    "bad utf-8": b'{"occupied":true,"x":"\xff"}',
+    "overlong utf-8": b'{"occupied":true,"x":"\xc0\x80"}',
+    "utf-8 surrogate": b'{"occupied":true,"x":"\xed\xa0\x80"}',
+    "lone surrogate": b'{"occupied":true,"x":"\\ud800"}',
+    "raw control character": b'{"occupied":true,"x":"\x01"}',
+    "NaN": b'{"occupied":true,"battery":NaN}',
+    "Infinity": b'{"occupied":true,"battery":Infinity}',
+    "-Infinity": b'{"occupied":true,"time":-Infinity}',
+    "leading zero": b'{"occupied":true,"battery":03.6}',
+    "hexadecimal": b'{"occupied":true,"seq":0x1}',
+    "5000 digits": b'{"occupied":true,"seq":' + b"9" * 5000 + b"}",
+    "open brackets": b"[" * 100_000,
+    "deep arrays": b"[" * 100_000 + b"]" * 100_000,
+    "deep in a field": b'{"occupied":true,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "deep objects": b'{"x":' * 20_000 + b"1" + b"}" * 20_000,
+    "binary": bytes(range(256)),
+}
+"""What is no JSON document, by what is wrong with it."""
+
+BIGNUM = b"\xc2\x5a\x00\x03\x00\x00" + b"\xfd" * 0x30000
+"""A CBOR integer of half a million digits."""
+
+MALFORMED_CBOR = {
+    "cut": b"\x81\xa2\x00\x61a\x02",
+    "bytes after its end": b"\x81\xa2\x00\x61a\x02\x01\x00",
+    "two packs": b"\x81\xa2\x00\x61a\x02\x01" * 2,
+    "a break without a beginning": b"\xff",
+    "no end": b"\x9f\xa2\x00\x61a\x02\x01",
+    "reserved": b"\x9c",
+    "an array as long as the world": b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff",
+    "a string as long as the world": b"\x81\xa1\x00\x7b\x7f\xff\xff\xff\xff\xff\xff\xff",
+    "bad utf-8": b"\x81\xa1\x00\x62\xff\xff",
+    "utf-8 surrogate": b"\x81\xa1\x00\x63\xed\xa0\x80",
+    "a map as a key": b"\x81\xa1\x81\xa0\x01",
+    "deep arrays": b"\x81" * 100_000 + b"\x01",
+    "deep maps": b"\x81" + b"\xa1\x00" * 100_000 + b"\x01",
+    "deep tags": b"\xd9\xd9\xf7" * 80_000 + b"\x81\xa0",
+}
+"""What is no CBOR document, or one nested beyond all measure."""
+
+STRANGE_CBOR = {
+    "a record that holds itself": b"\x81\xd8\x1c\xa2\x00\x61a\x19\x03\xe7\xd8\x1d\x00",
+    "a pack that holds itself": b"\xd8\x1c\x81\xd8\x1d\x00",
+    "an expression": b"\x81\xa3\x00\x61a\x02\x01\x61x\xd8\x23\x64(a|b",
+    "a date that is none": b"\x81\xa3\x00\x61a\x02\x01\x61x\xc0\x66hut-01",
+    "an address": b"\x81\xa3\x00\x61a\x02\x01\x61x\xd9\x01\x04\x44\x7f\x00\x00\x01",
+    "a letter": b"\x81\xa3\x00\x61a\x02\x01\x61x\xd8\x24\x65a: b\n",
+    "a tag nobody knows": b"\x81\xa3\x00\x61a\x02\x01\x61x\xda\x00\x0f\xff\xff\x01",
+    "simple values": b"\x81\xa5\x00\x61a\x02\xf7\x05\xe0\x06\xf8\xff\x07\xf6",
+    "a huge integer": b"\x81\xa2\x00\x61a\x02" + BIGNUM,
+    "a huge mantissa": b"\x81\xa2\x00\x61a\x02\xc4\x82\x01" + BIGNUM,
+    "a huge exponent": b"\x81\xa2\x00\x61a\x02\xc4\x82\x1b\x7f\xff\xff\xff\xff\xff\xff\xff\x01",
+    "a tiny exponent": b"\x81\xa2\x00\x61a\x02\xc4\x82\x3b\x7f\xff\xff\xff\xff\xff\xff\xff\x01",
+    "an exponent of a million digits": b"\x81\xa2\x00\x61a\x02\xc4\x82" + BIGNUM + b"\x01",
+    "a decimal fraction of words": b"\x81\xa2\x00\x61a\x02\xc4\x82\x61x\x61y",
+    "a binary fraction": b"\x81\xa2\x00\x61a\x02\xc5\x82\x1a\x7f\xff\xff\xff\x01",
+    "a ratio by nothing": b"\x81\xa2\x00\x61a\x02\xd8\x1e\x82\x01\x00",
+    "keys of every type": b"\x81\xa6\xf4\x01\xf6\x01\x41a\x01\xf9\x3c\x00\x01\x20\x01\x80\x01",
+    "maps that are none": b"\x83\x01\xa0\x80",
+    "a self-described text": b"\xd9\xd9\xf7\x61a",
+}
+"""What is CBOR, and no pack that anybody meant."""
+
+RAW_VALUES = [
+    *("null", "true", "false", "0", "-0", "-1", "1.0", "1.5", "17", "3.6", "2147483647", "2147483648", "-2147483649"),
+    *("9223372036854775808", "1e999", "-1e999", "1e308", "1e-999", "9" * 400, "NaN", "Infinity", "-Infinity"),
+    *('""', '"open"', '"FULL"', '"\\u0000"', '"\\ud800"', '"true"', "[]", "{}", "[[[]]]", '{"time":1}'),
+    *(str(NOW), str(NOW // 10**6), f"{NOW // 1000}.5", str(NOW * 1000)),
+    *('"2026-11-21T22:00:00Z"', '"2026-11-21T22:00:00"', '"2026-02-30T22:00:00Z"', '"2026-11-21 22:00:00.123456789z"'),
+    *('"0001-01-01T00:00:00"', '"9999-12-31T23:59:59-23:59"', '"0000-00-00T00:00:00Z"', '"2026-11-21T22:00:60+99:99"'),
+]
+KEYS = st.sampled_from(["occupied", "time", "battery", "temperature", "seq", "free", "total", "status", "x", ""])
+PAIRS = st.tuples(KEYS, st.sampled_from(RAW_VALUES))
+
+
+def _object(pairs: list[tuple[str, str]]) -> str:
+    return "{" + ",".join(f'"{key}":{value}' for key, value in pairs) + "}"
+
+
+OBJECTS = st.lists(PAIRS, max_size=6).map(_object)
+
+LABELS = ["bn", "bt", "bu", "bv", "bs", "bver", "n", "u", "v", "vs", "vb", "vd", "s", "t", "ut", "x", "x_", ""]
+SENML_VALUES = [
+    *RAW_VALUES,
+    *('"kitchen/temperature"', '"hut-01/meter"', '"hut-02/x"', '"urn:dev:hut-01:a"', '"-a"', '"a b"', '"a/"', '"Cel"'),
+    *('"K"', '"kWh"', '"V"', '"°C"', '"%"', "10", "11", "268435455", "268435456", "-1e308", "1e308", "-600000", "301"),
+]
+JSON_RECORDS = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(SENML_VALUES)), max_size=5).map(_object)
+JSON_PACKS = st.lists(JSON_RECORDS, max_size=6).map(lambda records: f"[{','.join(records)}]")
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(), inner, max_size=3),
+    max_leaves=6,
+).map(json.dumps)
+
+_CBOR_ATOMS = st.one_of(
+    *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9), st.binary(max_size=9)),
+    *(st.decimals(), st.datetimes(timezones=st.timezones()), st.fractions(), st.uuids(), st.ip_addresses()),
+    *(
+        st.sampled_from(["hut-01/a", "meter", "Cel", "kWh"]),
+        st.integers(2**28 - 1, 2**28 + 1),
+        st.just(cbor2.undefined),
+    ),
+    st.builds(cbor2.CBORTag, st.integers(0, 2**40), st.integers() | st.text()),
+)
+_CBOR_VALUES: st.SearchStrategy[Any] = st.recursive(
+    _CBOR_ATOMS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.integers(-9, 9) | st.text(), inner, max_size=3),
+    max_leaves=4,
+)
+_CBOR_RECORDS = st.dictionaries(
+    st.integers(-7, 9) | st.sampled_from([*LABELS, b"b", None, 1.5, True]), _CBOR_VALUES, max_size=5
+)
+CBOR_PACKS = (st.lists(_CBOR_RECORDS, max_size=5) | _CBOR_VALUES).map(cbor2.dumps)
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> bytes:
+    """Draw bytes that are nearly something, with a piece cut out and another put in."""
+    body = draw(OBJECTS.map(str.encode) | JSON.map(str.encode) | JSON_PACKS.map(str.encode) | CBOR_PACKS)
+    start = draw(st.integers(0, len(body)))
+    return body[:start] + draw(st.binary(max_size=3)) + body[start + draw(st.integers(0, 3)) :]
+
+
+PRESSES = st.sampled_from([b"on", b"off", b"ON", b'"off"', b" on\n", b"", b"o", b"on off", b"\xff", b'""', b"true"])
+CORPUS = st.sampled_from([*MALFORMED.values(), *MALFORMED_CBOR.values(), *STRANGE_CBOR.values()])
+PAYLOADS = st.one_of(
+    *(st.binary(max_size=40), OBJECTS.map(str.encode), JSON.map(str.encode), mutations()),
+    *(JSON_PACKS.map(str.encode), CBOR_PACKS, PRESSES, CORPUS),
+)
+
+PARKING_TOPICS = [
+    *(TOPICS.spot("ANTI", "P-01"), TOPICS.spot("QUAY", "Q-1"), TOPICS.count("COME"), TOPICS.count("FOCH")),
+    *("city/parking/ANTI/spots/P-99", "city/parking/X/count", "x", ""),
+]
+HOME_TOPICS = [
+    *(TOPICS.senml("hut-01"), TOPICS.pause("hut-01"), TOPICS.senml("hut-0"), TOPICS.pause("hut-0")),
+    *(TOPICS.senml("hut-02"), TOPICS.pause("hut-02"), TOPICS.senml("cottage"), TOPICS.pause("cottage")),
+    *("city/dwellings/hut-01/x", "city/dwellings/hut-02/x", "city/dwellings/", "city/dwellings/hut-01"),
+]
+
+
+def deliveries_on(topics: list[str]) -> st.SearchStrategy[Delivery]:
+    """Draw messages with any payload on these topics, and on any."""
+    return st.builds(
+        Delivery,
+        epoch=st.integers(1, 3),
+        packet_id=st.none() | st.integers(1, 65_535),
+        topic=st.sampled_from(topics) | st.text(),
+        payload=PAYLOADS,
+        retain=st.booleans(),
+        received_at=st.integers(NOW - HOUR, NOW + HOUR),
+    )
