@@ -193,12 +193,16 @@ def bench(
 
 
 def _simulate(kind: Literal["parking", "dwellings", "city"], rate: float, duration: str | None, seed: int) -> None:
+    from simulators.connection import RefusedError
     from simulators.simulate import make_fleet, run_fleet
 
     settings = _settings()
     limit = None if duration is None else _duration(duration)
     fleet = make_fleet(kind, _registry(settings), Topics(settings.topic_root), seed)
-    sent = _run(run_fleet(settings.broker_url, fleet, rate=rate, duration=limit))
+    try:
+        sent = _run(run_fleet(settings.broker_url, fleet, rate=rate, duration=limit))
+    except RefusedError as error:
+        raise ArceauxError(str(error)) from None
     typer.echo(f"{sent} messages acknowledged by the broker")
 
 

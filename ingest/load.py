@@ -128,10 +128,11 @@ def _set_spot(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a 
 
 
 def _set_count(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query
-    free, free_at, total, total_at, status, status_at = row
+    free, free_at, total, total_at, other_total_at, status, status_at = row
     counts = world.counts
     counts.free[index], counts.free_at[index] = free or 0, _micros(free_at)
     counts.total[index], counts.total_at[index] = total or 0, _micros(total_at)
+    counts.other_total_at[index] = _micros(other_total_at)
     counts.status[index], counts.status_at[index] = (status or "").encode(), _micros(status_at)
 
 

@@ -178,13 +178,16 @@ def _count_state_rows(batch: Batch) -> list[tuple[Any, ...]]:
     counts = batch.reduced.world.counts
     rows = []
     for index in batch.reduced.changed_counts.tolist():
-        told = [
-            (counts.free[index].item(), counts.free_at[index].item()),
-            (counts.total[index].item(), counts.total_at[index].item()),
-            (counts.status[index].decode(), counts.status_at[index].item()),
-        ]
-        values = [cell for value, at in told for cell in ((None, None) if at == NEVER else (value, to_datetime(at)))]
-        rows.append((batch.layout.car_park_id[index].item(), *values))
+        free, total, status = (
+            (None, None) if at == NEVER else (value, to_datetime(at))
+            for value, at in (
+                (counts.free[index].item(), counts.free_at[index].item()),
+                (counts.total[index].item(), counts.total_at[index].item()),
+                (counts.status[index].decode(), counts.status_at[index].item()),
+            )
+        )
+        other_total_at = _time(counts.other_total_at[index].item())
+        rows.append((batch.layout.car_park_id[index].item(), *free, *total, other_total_at, *status))
     return rows
 
 

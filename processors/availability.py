@@ -5,7 +5,7 @@ free + occupied + unknown = capacity at all times.
 """
 
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ QUALITIES: Final = (
 NOT_YET: Final = -1
 """The capacity of a figure that was never computed: it differs from every real one."""
 _ALMOST_FULL: Final = 20
+_FLIP_REMEMBERED: Final = 24 * 3600 * 1_000_000
+"""A total that another one contradicted within a day is not to be relied on."""
 
 
 class _Status(IntEnum):
@@ -78,7 +80,9 @@ def figures(layout: Layout, spots: SpotStates, counts: CountStates, clock: int, 
     )
     out["stale"] = out["free"] + out["occupied"] == 0
     out["status"][:-1] = _status(out[:-1], counts.status == b"closed")
-    out["quality"][:-1] = _quality(layout, counts, out[:-1], told, catching_up)
+    is_recent = clock - counts.other_total_at <= _FLIP_REMEMBERED
+    flipped = by_count & (counts.other_total_at != NEVER) & is_recent
+    out["quality"][:-1] = _quality(layout, counts, out[:-1], _Circumstances(told, flipped, catching_up))
     _sum_up(out)
     return out
 
@@ -107,14 +111,21 @@ def _status(rows: Records, closed: Bools) -> NDArray[np.int64]:
     )
 
 
-def _quality(layout: Layout, counts: CountStates, rows: Records, told: Bools, catching_up: bool) -> NDArray[np.int64]:
-    """`told` marks the car parks whose figure rests on a fresh counter."""
+class _Circumstances(NamedTuple):
+    """Which car parks rest on a fresh counter, and whose total flipped of late."""
+
+    told: Bools
+    flipped: Bools
+    catching_up: bool
+
+
+def _quality(layout: Layout, counts: CountStates, rows: Records, at: _Circumstances) -> NDArray[np.int64]:
     flags = (
-        told & (counts.free > rows["capacity"]),
-        told & (counts.free < 0),
-        told & (counts.status == b"full") & (counts.free > 0),
-        rows["capacity"] != layout.capacity,
-        np.full(len(rows), catching_up),
+        at.told & (counts.free > rows["capacity"]),
+        at.told & (counts.free < 0),
+        at.told & (counts.status == b"full") & (counts.free > 0),
+        (rows["capacity"] != layout.capacity) | at.flipped,
+        np.full(len(rows), at.catching_up),
     )
     bits = np.zeros(len(rows), dtype=np.int64)
     for bit, flag in enumerate(flags):

@@ -54,12 +54,16 @@ class SpotStates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountStates:
-    """Arrays of shape (m,) over the layout's car parks; a time is NEVER where its value was never told."""
+    """Arrays of shape (m,) over the layout's car parks; a time is NEVER where its value was never told.
+
+    `other_total_at` is the newest time at which a total other than the newest one was told.
+    """
 
     free: Int64s
     free_at: Int64s
     total: Int64s
     total_at: Int64s
+    other_total_at: Int64s
     status: NDArray[np.bytes_]
     status_at: Int64s
 
@@ -73,7 +77,7 @@ class CountStates:
         def never() -> Int64s:
             return np.full(size, NEVER)
 
-        return cls(zeros(), never(), zeros(), never(), np.full(size, NO_STATUS, dtype="S6"), never())
+        return cls(zeros(), never(), zeros(), never(), never(), np.full(size, NO_STATUS, dtype="S6"), never())
 
 
 def apply_events(state: SpotStates, events: Records) -> tuple[SpotStates, Int64s]:
@@ -131,13 +135,26 @@ def apply_counts(state: CountStates, counts: Records) -> tuple[CountStates, Int6
     free, free_at = _newest(state.free, state.free_at, counts, "free", np.ones(len(counts), dtype=bool))
     total, total_at = _newest(state.total, state.total_at, counts, "total", counts["total"] != 0)
     status, status_at = _newest(state.status, state.status_at, counts, "status", counts["status"] != NO_STATUS)
-    after = CountStates(free, free_at, total, total_at, status, status_at)
+    other_total_at = _other_total_at(state, total, counts)
+    after = CountStates(free, free_at, total, total_at, other_total_at, status, status_at)
     changed = (
         _differs(state.free, free, state.free_at, free_at)
         | _differs(state.total, total, state.total_at, total_at)
+        | (state.other_total_at != other_total_at)
         | _differs(state.status, status, state.status_at, status_at)
     )
     return after, np.flatnonzero(changed)
+
+
+def _other_total_at(state: CountStates, total: Int64s, counts: Records) -> Int64s:
+    """Give the newest times of totals other than the newest ones, which are `total`.
+
+    Where the newest total is another one than before, the one before is newer than any other told before it.
+    """
+    after = np.where(state.total == total, state.other_total_at, state.total_at)
+    is_other = (counts["total"] != 0) & (counts["total"] != total[counts["car_park"]])
+    np.maximum.at(after, counts["car_park"][is_other], counts["time"][is_other])
+    return after
 
 
 def _differs(value: NDArray[Any], new: NDArray[Any], at: Int64s, new_at: Int64s) -> NDArray[np.bool_]:

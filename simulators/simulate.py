@@ -5,13 +5,11 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-import aiomqtt
-
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry
 from schemas.settings import BrokerAddress
 from schemas.topics import Topics
-from simulators.connection import Connections, heed_cancellation
+from simulators.connection import Client, Connections, heed_cancellation
 from simulators.dwelling_model import DwellingFleet
 from simulators.fleet import City, Fleet, SensorMessage
 from simulators.parking_model import ParkingFleet
@@ -82,10 +80,10 @@ class _Sender:
         """Send for ever; a broker that is away is waited for, what it did not acknowledge is sent again."""
         await self._connections.run(self._send)
 
-    async def _send(self, client: aiomqtt.Client) -> None:
+    async def _send(self, client: Client) -> None:
         while True:
             self._pending = self._pending or await self._source.next()
-            await client.publish(self._pending.topic, self._pending.payload, qos=1)
+            await client.send(self._pending.topic, self._pending.payload)
             heed_cancellation()
             self._pending = None
             self._connections.proved()

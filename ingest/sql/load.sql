@@ -58,7 +58,7 @@ SELECT pseudonym, began_at, ended_at FROM pause JOIN dwelling ON dwelling.id = d
 SELECT spot_id, occupied, since, observed_at, battery, last_seq FROM spot_state
 
 -- name: count_states
-SELECT car_park_id, free, free_at, total, total_at, status, status_at FROM count_state
+SELECT car_park_id, free, free_at, total, total_at, other_total_at, status, status_at FROM count_state
 
 -- name: figures
 SELECT car_park_id, capacity, free, occupied, unknown, status, stale, quality, observed_at FROM availability

@@ -71,11 +71,11 @@ ON CONFLICT (spot_id) DO UPDATE SET
     battery = excluded.battery, last_seq = excluded.last_seq
 
 -- name: upsert_count_state
-INSERT INTO count_state (car_park_id, free, free_at, total, total_at, status, status_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+INSERT INTO count_state (car_park_id, free, free_at, total, total_at, other_total_at, status, status_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (car_park_id) DO UPDATE SET
     free = excluded.free, free_at = excluded.free_at, total = excluded.total, total_at = excluded.total_at,
-    status = excluded.status, status_at = excluded.status_at
+    other_total_at = excluded.other_total_at, status = excluded.status, status_at = excluded.status_at
 
 -- name: upsert_availability
 INSERT INTO availability (car_park_id, free, occupied, unknown, capacity, status, stale, quality, observed_at,

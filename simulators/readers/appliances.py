@@ -3,17 +3,16 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from simulators.readers.parsing import in_utc, lines_of
 from simulators.readers.records import ArchiveError, Measurements, Sensor, Skipped
 
 SUFFIX = ".csv"
-_ZONE = ZoneInfo("Europe/Brussels")
-"""The house stood in Belgium, and the file names no zone: our reading, see docs/replay.md."""
+_ZONE = timezone(timedelta(hours=1))
+"""The house stood in Belgium, and its clock was not put forward in spring: our reading, see docs/replay.md."""
 _DATE = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?) (\d\d?):(\d\d)(?::(\d\d))?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _PASCAL_IN_MM_HG = 133.322387415

@@ -1,6 +1,7 @@
 """Dead letters as rows, and the balance of a batch."""
 
 import hashlib
+import json
 from collections import Counter
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.worlds import GATE, LAYOUT, LIMITS, NO_GAP, NOW, SECOND, TOPICS, decoded_of, deliver
 
-from processors.dead_letters import KEPT_BYTES, Tally, dead_letters, tally
+from processors.dead_letters import KEPT_BYTES, DeadLetter, Tally, dead_letters, tally
 from processors.decode import decode
 from processors.reduce import Moment, World, reduce
 from processors.rejects import Limits, Reject
@@ -19,6 +20,7 @@ from schemas.topics import Route
 SPOT = TOPICS.spot("ANTI", "P-01")
 COUNTER = TOPICS.count("COME")
 HOME = TOPICS.senml("hut-01")
+BUTTON = TOPICS.pause("hut-01")
 PRIVACY = LAYOUT.privacy
 
 
@@ -90,15 +92,23 @@ def test_no_rejects_are_no_dead_letters() -> None:
 DELIVERIES = st.lists(
     st.builds(
         lambda topic, body, retain, ago: deliver(topic, body, retain=retain, received_at=NOW - ago),
-        st.sampled_from([SPOT, COUNTER, TOPICS.spot("X", "Y"), "elsewhere"]),
+        st.sampled_from([SPOT, COUNTER, TOPICS.spot("X", "Y"), "elsewhere", HOME, BUTTON, TOPICS.senml("cottage")]),
         st.sampled_from(
-            [b"", b"{", b'{"occupied":true}', b'{"free":1}', b'{"occupied":true,"free":2,"time":1795298400}'],
+            [
+                *(b"", b"{", b'{"occupied":true}', b'{"free":1}', b'{"occupied":true,"free":2,"time":1795298400}'),
+                *(b'[{"n":"a","v":1,"t":1795298400},{"n":"a","v":"x"},{"n":"hut-02","v":1},{"bn":"b"}]', b"on", b"off"),
+            ]
         ),
         st.booleans(),
         st.integers(0, 3),
     ),
     max_size=14,
 )
+
+
+def seen_on(route: Route, letters: list[DeadLetter]) -> int:
+    """Count the readings that letters of a route stand for."""
+    return sum(letter.seen for letter in letters if letter.route is route)
 
 
 @given(DELIVERIES, st.data())
@@ -109,20 +119,23 @@ def test_the_tally_of_a_batch_balances_whatever_was_there_before(
     decoded = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
     reduced = reduce(World.unknown(LAYOUT), LAYOUT, decoded, Moment(NOW, NOW, catching_up=False))
     letters = dead_letters(decoded.rejects, deliveries, PRIVACY)
-    assert sum(1 + letter.repeats for letter in letters) == len(decoded.rejects)
+    assert sum(letter.seen + letter.repeats for letter in letters) == len(decoded.rejects)
     stored = {
         Route.SPOT: data.draw(st.integers(0, len(reduced.events))),
         Route.COUNT: data.draw(st.integers(0, len(reduced.counts))),
+        Route.SENML: data.draw(st.integers(0, len(reduced.readings))),
     }
-    new = [letter for letter in letters if data.draw(st.booleans())]
-    tallies = tally(decoded, stored, Counter(letter.route for letter in new))
+    new = [letter for letter in letters if letter.is_summary or data.draw(st.booleans())]
+    tallies = tally(decoded, stored, {route: seen_on(route, new) for route in Route})
     assert sum(one.messages for one in tallies.values()) == len(deliveries)
     assert set(tallies) == {route for route in Route if decoded.messages[route]}
     for route, one in tallies.items():
-        assert one.readings == one.messages
+        rejected = sum(reject.route is route for reject in decoded.rejects)
+        assert one.readings == len(decoded.readings.get(route, ())) + rejected + decoded.refused[route]
+        assert one.readings == one.messages or route in {Route.SENML, Route.CONTROL}
         assert min(one.stored, one.duplicate, one.dead_lettered, one.refused) >= 0
         assert one.stored == stored.get(route, 0)
-        assert one.dead_lettered == sum(letter.route is route for letter in new)
+        assert one.dead_lettered == seen_on(route, new)
         assert one.refused == decoded.refused[route]
 
 
@@ -132,6 +145,16 @@ def test_what_is_neither_new_nor_refused_was_there_before() -> None:
     decoded = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
     assert tally(decoded, {}, {}) == {Route.SPOT: Tally(5, 0, 5, 0, 0)}
     assert tally(decoded, {Route.SPOT: 1}, {Route.SPOT: 1}) == {Route.SPOT: Tally(5, 1, 3, 1, 0)}
+
+
+def test_a_pack_is_tallied_by_its_records() -> None:
+    """One message is as many readings as it has records to count; a press is a message without a reading."""
+    records = [{"n": "a", "v": 1}, {"n": "a", "v": 2}, {"n": "a", "vs": "x"}, {"n": "a", "v": "x"}, {"bn": "b"}]
+    deliveries = [deliver(HOME, json.dumps(records).encode()), deliver(BUTTON, b"off"), deliver(BUTTON, b"")]
+    decoded = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
+    tallies = tally(decoded, {Route.SENML: 1}, {Route.SENML: 1})
+    assert tallies == {Route.SENML: Tally(1, 1, 1, 1, 1), Route.CONTROL: Tally(2, 0, 0, 0, 0)}
+    assert [tallies[route].readings for route in (Route.SENML, Route.CONTROL)] == [4, 0]
 
 
 def test_an_empty_batch_has_no_tally() -> None:

@@ -7,17 +7,18 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 
 import pytest
 import typer.main
 from harness.missing import missing
 from typer.core import TyperCommand, TyperGroup
+from unit.pages import DOCS, ROOT, first_names, names, page, plain, section, table, text
 from unit.worlds import GATE, NO_GAP, layout_of
 
 from ingest.cli import app
 from ingest.metrics import Metrics
+from ingest.migrate import HYPERTABLES
 from ingest.sql import load_queries
 from processors.decode import decode
 from processors.rejects import Limits
@@ -26,11 +27,9 @@ from schemas.delivery import Delivery
 from schemas.reasons import Reason
 from schemas.registry import CarPark, Dwelling, DwellingSensor, Spot, load_registry
 from schemas.settings import PREFIX, TIMESCALEDB_ROOT, Settings
-from schemas.topics import Topics
+from schemas.topics import Route, Topics
 from schemas.units import KINDS
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
 OUTSIDE_SETTINGS = {TIMESCALEDB_ROOT, "ARCEAUX_TEST_REQUIRE_ALL", "ARCEAUX_TEST_MOSQUITTO"}
 REGISTRY_HOSTS = [
     f"{name}.{domain}"
@@ -48,50 +47,9 @@ REGISTRY_HOSTS = [
     )
 ]
 KINDS_OF_SENSORS = "These kinds have bounds."
+PAGES_OF_PROMISES = ("delivery.md", "privacy.md")
 ARRIVED = 1_795_298_405_000_000
 """2026-11-21T22:00:05Z, when the examples of docs/formats.md arrive."""
-
-
-@cache
-def text(path: Path) -> str:
-    """Read a file once."""
-    return path.read_text(encoding="utf-8")
-
-
-def page(name: str) -> str:
-    """Read a page of docs/."""
-    return text(DOCS / name)
-
-
-def section(content: str, heading: str) -> str:
-    """Give what stands under a heading, up to the next one of its level or above."""
-    marks = re.escape(heading.split(" ", 1)[0])
-    match = re.search(
-        rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(marks) // 2}}} |\Z)", content, re.MULTILINE | re.DOTALL
-    )
-    assert match, f"no heading {heading!r}"
-    return match[1]
-
-
-def table(content: str) -> list[list[str]]:
-    """Give the cells of all table rows, without heads and rules; code spans may hold no bar."""
-    lines = content.splitlines()
-    rows = [
-        line
-        for line, following in zip(lines, [*lines[1:], ""], strict=True)
-        if line.startswith("|") and not line.startswith("|---") and not following.startswith("|---")
-    ]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-
-
-def names(content: str) -> list[str]:
-    """Give all code spans."""
-    return re.findall(r"`([^`\n]+)`", content)
-
-
-def first_names(content: str) -> list[str]:
-    """Give the code spans of the first cells of all table rows."""
-    return [name for row in table(content) for name in names(row[0])]
 
 
 def files() -> list[Path]:
@@ -111,11 +69,12 @@ def pages() -> list[Path]:
 
 def test_every_setting_is_told_with_its_default() -> None:
     """The table of settings is the settings: the same names, the same defaults, in the same order."""
-    content = page("settings.md")
-    told = {row[0].strip("`"): row[1].strip("`") for row in table(content) if len(names(row[1])) == 1}
+    told = {row[0].strip("`"): row[1].strip("`") for row in table(page("settings.md"))}
     settings = {name: default for name, default in told.items() if name not in OUTSIDE_SETTINGS}
-    assert settings == Settings.model_construct().shown()
-    assert list(settings) == list(Settings.model_construct().shown())
+    unset = {f"{PREFIX}{name.upper()}" for name, field in Settings.model_fields.items() if field.default is None}
+    shown = Settings.model_construct().shown()
+    assert settings == {name: "none" if name in unset else default for name, default in shown.items()}
+    assert list(settings) == list(shown)
 
 
 def test_no_page_names_a_setting_that_is_none() -> None:
@@ -218,7 +177,10 @@ def tables_of_the_schema() -> Mapping[str, list[str]]:
     sql = "\n".join(text(path) for path in sorted((ROOT / "schemas/sql").glob("*.sql")))
     sql += f"\n{load_queries('migrate.sql')['create_migration']}"
     made = re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+) \(\n(.*?)^\)", sql, re.MULTILINE | re.DOTALL)
-    return {name: re.findall(r"^    ([a-z_]+) ", body, re.MULTILINE) for name, body in made}
+    columns = {name: re.findall(r"^    ([a-z_]+) ", body, re.MULTILINE) for name, body in made}
+    for name, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", sql):
+        columns[name].append(column)
+    return columns
 
 
 def test_every_table_is_told_with_its_columns() -> None:
@@ -229,6 +191,25 @@ def test_every_table_is_told_with_its_columns() -> None:
     for name, columns in schema.items():
         assert columns, name
         assert sorted(first_names(section(content, f"### `{name}`"))) == sorted(columns), name
+
+
+def test_every_table_that_grows_with_time_is_told() -> None:
+    """The page says which tables become hypertables."""
+    (told,) = re.findall(r"tables grow with time: (.*?)\. ", page("database.md"), re.DOTALL)
+    assert names(told) == [hypertable.table for hypertable in HYPERTABLES]
+
+
+def test_every_route_is_told() -> None:
+    """Ledger and metrics have the same routes, and the pages say them."""
+    (route,) = [row[1] for row in table(page("database.md")) if row[0] == "`route`"]
+    (sentence,) = re.findall(r"^`route` is (.*?);", page("metrics.md"), re.MULTILINE | re.DOTALL)
+    assert names(route) == names(sentence) == list(Route)
+
+
+def test_every_module_of_the_processors_is_told() -> None:
+    """The page of the architecture says what each of them does."""
+    modules = {path.stem for path in (ROOT / "processors").glob("*.py")} - {"__init__"}
+    assert set(first_names(section(page("architecture.md"), "## Packages"))) == modules
 
 
 def logged_events() -> set[str]:
@@ -287,11 +268,6 @@ def test_every_kind_of_sensor_is_told_with_its_bounds() -> None:
     _, kinds = section(page("registry.md"), "## `[[dwelling.sensor]]`").split(KINDS_OF_SENSORS)
     told = {name: (unit, *map(float, bounds)) for name, unit, *bounds in (map(plain, row) for row in table(kinds))}
     assert told == KINDS
-
-
-def plain(cell: str) -> str:
-    """Give what a cell says without code marks and thousands' commas."""
-    return cell.strip("`").replace(",", "")
 
 
 def examples() -> list[tuple[str, str]]:
@@ -366,7 +342,8 @@ def test_every_decision_is_linked() -> None:
 
 def test_every_test_that_shows_a_promise_exists() -> None:
     """A promise that names a test names one that is run."""
-    told = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page("delivery.md"))
+    pages_of_promises = [page(name) for name in PAGES_OF_PROMISES]
+    told = [test for content in pages_of_promises for test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", content)]
     assert told
     for file, name in told:
         assert (ROOT / file).exists(), file
@@ -385,9 +362,10 @@ def test_every_test_that_shows_a_promise_exists() -> None:
         assert name.lower().startswith("test")
 
 
-def test_every_numbered_promise_names_a_test() -> None:
+@pytest.mark.parametrize("name", PAGES_OF_PROMISES)
+def test_every_numbered_promise_names_a_test(name: str) -> None:
     """No promise stands there unproven."""
-    promises = re.split(r"^\d+\. ", section(page("delivery.md"), "## The promise"), flags=re.MULTILINE)[1:]
+    promises = re.split(r"^\d+\. ", section(page(name), "## The promise"), flags=re.MULTILINE)[1:]
     assert promises
     assert [promise[:60] for promise in promises if "`tests/" not in promise] == []
 

@@ -211,13 +211,15 @@ def test_the_newest_count_of_each_kind_wins_in_any_order(data: st.DataObject, ro
                 assert (times[park], values[park]) == (-time, value)
             else:
                 assert times[park] == NEVER
+        others = [row[1] for row in rows if row[2] == park and row[4] and row[4] != state.total[park]]
+        assert state.other_total_at[park] == max(others, default=NEVER)
 
 
 @given(st.lists(COUNTS, max_size=12), st.lists(COUNTS, max_size=12))
 def test_changes_of_counters_are_the_rows_that_differ(before: list[Row], rows: list[Row]) -> None:
     """Every counter of which any value or time is another is told once, and no other; the old state stays."""
     state = fold_counts([before])
-    names = ("free", "free_at", "total", "total_at", "status", "status_at")
+    names = ("free", "free_at", "total", "total_at", "other_total_at", "status", "status_at")
     copies = {name: getattr(state, name).copy() for name in names}
     after, changed = apply_counts(state, counts_of(rows))
     differs = np.logical_or.reduce([copies[name] != getattr(after, name) for name in names])

@@ -39,6 +39,22 @@ ANTI, QUAY, COME, FOCH = range(4)
 CITY = -1
 """Index of the city among the figures."""
 
+HOMES: list[dict[str, Any]] = [
+    {
+        "id": "hut-01",
+        "district": "antigone",
+        "consent": True,
+        "max_sensors": 5,
+        "sensor": [
+            {"name": "kitchen/temperature", "kind": "temperature", "unit": "Cel", "minimum": -20, "maximum": 60},
+            {"name": "meter", "kind": "energy", "unit": "kWh"},
+        ],
+    },
+    {"id": "hut-02", "district": "antigone", "consent": False},
+    {"id": "hut-0", "district": "port-marianne", "consent": True},
+]
+"""One that consents, one that does not, and one whose id is the beginning of the others'."""
+
 REGISTRY = Registry.model_validate(
     {
         "car_park": [
@@ -69,30 +85,9 @@ REGISTRY = Registry.model_validate(
                 "timezone": "Europe/Paris",
             },
         ],
-        "dwelling": [
-            {
-                "id": "hut-01",
-                "district": "antigone",
-                "consent": True,
-                "max_sensors": 5,
-                "sensor": [
-                    {
-                        "name": "kitchen/temperature",
-                        "kind": "temperature",
-                        "unit": "Cel",
-                        "minimum": -20,
-                        "maximum": 60,
-                    },
-                    {"name": "meter", "kind": "energy", "unit": "kWh"},
-                ],
-            },
-            {"id": "hut-02", "district": "antigone", "consent": False},
-            {"id": "hut-0", "district": "port-marianne", "consent": True},
-        ],
+        "dwelling": HOMES,
     }
 )
-HUT, SILENT_HUT, OTHER_HUT = range(3)
-"""Indexes of the dwellings; the second does not consent, the third's id is the beginning of the others'."""
 QUAY_SPOT = 20
 """Index of the first spot of QUAY; those before it are ANTI's."""
 SPOTS = 23

@@ -33,3 +33,7 @@ CREATE TABLE pause (
     PRIMARY KEY (dwelling_id, began_at)
 );
 COMMENT ON COLUMN pause.ended_at IS 'null = still on: only an explicit off ends a pause';
+
+-- A car park whose counter tells now one total, now another, is flagged for a day.
+ALTER TABLE count_state ADD COLUMN other_total_at timestamptz;
+COMMENT ON COLUMN count_state.other_total_at IS 'newest time at which a total other than `total` was told';

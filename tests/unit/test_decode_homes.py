@@ -1,0 +1,429 @@
+"""Messages of homes: who is heard, what is stored, and that every record is accounted for."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import cbor2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.hostile import HOME_TOPICS, MALFORMED, MALFORMED_CBOR, PARKING_TOPICS, STRANGE_CBOR, deliveries_on
+from unit.households import (
+    HUT,
+    KITCHEN,
+    OTHER,
+    SILENT,
+    UNKNOWN,
+    Household,
+    Stored,
+    pack,
+    paused,
+    press,
+    reasons,
+)
+from unit.senml_reference import CARRIER, FAULTY, REFUSED, Record, packs, resolve_pack, to_cbor, to_json
+from unit.worlds import DAY, GATE, HOUR, LAYOUT, LIMITS, MINUTE, NO_GAP, NOW, SECOND, TOPICS, deliver
+
+from processors import senml
+from processors.decode import Decoded, decode
+from processors.gate import Gap, Pause, Press
+from processors.rejects import WHOLE, Limits, Reject
+from schemas.delivery import Delivery
+from schemas.reasons import Reason
+from schemas.topics import Route
+
+GONE = Gap(NOW - HOUR, is_open=False)
+"""We were away for an hour, and have heard all of it."""
+BACK = Gap(NOW - HOUR, is_open=True)
+"""We were away, and what was queued for us is arriving."""
+
+
+def records_in(payload: bytes) -> int:
+    """Count the readings that a pack stands for: 1 where it cannot be read, else its records but for carriers."""
+    try:
+        records = senml.parse(payload)
+    except senml.PackError:
+        return 1
+    return len(records) - int(senml.resolve([records]).is_carrier.sum())
+
+
+def assert_accounted(decoded: Decoded, sent: list[Delivery]) -> None:
+    """Check that every record of every message became one reading, one reject or one refusal, on its own route."""
+    stored = decoded.homes.readings[["delivery", "record"]].tolist()
+    used = [*stored, *((reject.delivery, reject.record) for reject in decoded.rejects)]
+    assert len(set(used)) == len(used)
+    assert decoded.messages.total() == len(sent)
+    wanted: Counter[Route] = Counter()
+    for delivery in sent:
+        topic = TOPICS.parse(delivery.topic)
+        if topic.route is Route.SENML:
+            wanted[Route.SENML] += records_in(delivery.payload) if topic.asset in {"hut-01", "hut-0"} else 1
+        elif topic.route is Route.UNROUTABLE:
+            wanted[Route.UNROUTABLE] += 1
+    rejected = Counter(reject.route for reject in decoded.rejects)
+    for route in (Route.SENML, Route.UNROUTABLE):
+        assert len(decoded.readings.get(route, ())) + rejected[route] + decoded.refused[route] == wanted[route]
+    assert decoded.refused[Route.CONTROL] == 0
+
+
+def test_a_pack_becomes_rows() -> None:
+    """Sensor, time and value of each record stand in their columns, with the message and place they came from."""
+    homes = Household()
+    sent = [
+        pack(
+            {"bn": "hut-01/", "n": KITCHEN, "u": "K", "v": 300},
+            {"n": "meter", "t": -5, "v": 2},
+            {"n": "door", "vb": True},
+        ),
+        pack({"n": "door", "vb": False, "t": 1_795_298_000}, received_at=NOW + 7),
+    ]
+    decoded = homes.decode(*sent)
+    assert decoded.homes.readings[["delivery", "record"]].tolist() == [(0, 0), (0, 1), (0, 2), (1, 0)]
+    assert homes.stored(decoded) == [
+        Stored(KITCHEN, "Cel", 300 - 273.15, NOW),
+        Stored("meter", "kWh", 2, NOW - 5 * SECOND),
+        Stored("door", "", 1, NOW),
+        Stored("door", "", 0, NOW - 400 * SECOND),
+    ]
+    assert decoded.messages == {Route.SENML: 2}
+    assert_accounted(decoded, sent)
+
+
+def test_zero_has_no_sign() -> None:
+    """The database takes -0 and 0 for one value, and so do we."""
+    values = Household().decode(pack({"n": "a", "v": -0.0}, {"n": "b", "u": "A", "v": -0.0})).homes.readings["value"]
+    assert not np.signbit(values).any()
+
+
+def test_cbor_is_told_by_its_first_byte() -> None:
+    """Both formats arrive on one topic."""
+    homes = Household()
+    decoded = homes.decode(deliver(HUT, cbor2.dumps([{0: KITCHEN, 2: 20.5, 6: -1}])), pack({"n": KITCHEN, "v": 21}))
+    assert homes.stored(decoded) == [Stored(KITCHEN, "Cel", 20.5, NOW - SECOND), Stored(KITCHEN, "Cel", 21, NOW)]
+
+
+@pytest.mark.parametrize("payload", [*MALFORMED.values(), *MALFORMED_CBOR.values()], ids=[*MALFORMED, *MALFORMED_CBOR])
+def test_what_cannot_be_read_is_one_dead_letter(payload: bytes) -> None:
+    """Broken syntax rejects the pack as one."""
+    decoded = Household().decode(deliver(HUT, payload))
+    assert reasons(decoded) == [(0, WHOLE, Reason.MALFORMED_PAYLOAD)]
+
+
+@pytest.mark.parametrize("payload", STRANGE_CBOR.values(), ids=STRANGE_CBOR)
+def test_what_is_strange_is_accounted_for(payload: bytes) -> None:
+    """Whatever tags and keys a pack has."""
+    sent = [deliver(HUT, payload)]
+    assert_accounted(Household().decode(*sent), sent)
+
+
+def test_one_bad_record_of_sixty_is_dead_lettered_alone() -> None:
+    """Fifty-nine are stored, whatever it is that is wrong with the sixtieth."""
+    for wrong in ({"v": "x"}, {"v": 99}, {"n": "hut-02"}, {"n": "-"}, {"t": -9 * 86400}, {"t": 301}, {"u": "°C"}):
+        records: list[dict[str, Any]] = [{"n": KITCHEN, "t": -number, "v": 20} for number in range(60)]
+        records[31] |= wrong
+        sent = [pack(*records)]
+        decoded = Household().decode(*sent)
+        assert len(decoded.homes.readings) == 59
+        assert [(reject.delivery, reject.record, reject.route) for reject in decoded.rejects] == [(0, 31, Route.SENML)]
+        assert_accounted(decoded, sent)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "reason"),
+    [
+        (-8 * DAY - 1, Reason.TIME_TOO_LATE),
+        (-8 * DAY, None),
+        (0, None),
+        (5 * MINUTE, None),
+        (5 * MINUTE + 1, Reason.TIME_IN_FUTURE),
+    ],
+)
+@pytest.mark.parametrize("is_relative", [True, False])
+def test_the_window_of_time_includes_its_edges(ahead: int, reason: Reason | None, is_relative: bool) -> None:
+    """A record is accepted from the largest lateness to the largest future, and its neighbours whatever it says."""
+    base = [] if is_relative else [{"bt": NOW // SECOND}]
+    decoded = Household().decode(pack(*base, {"n": "a", "v": 1, "t": 1e-6 * ahead}, {"n": "a", "v": 1}))
+    first = len(base)
+    assert reasons(decoded) == ([(0, first, reason)] if reason else [])
+    assert decoded.homes.readings["record"].tolist() == ([first + 1] if reason else [first, first + 1])
+
+
+def test_a_payload_is_too_large_from_the_first_byte_over_the_limit() -> None:
+    """Beyond it nothing is parsed."""
+    sent = pack({"n": "a", "v": 1})
+    size = len(sent.payload)
+    for room, wanted in ((size, []), (size - 1, [(0, WHOLE, Reason.PAYLOAD_TOO_LARGE)])):
+        assert reasons(Household().decode(sent, limits=Limits(room, DAY, DAY))) == wanted
+
+
+def test_who_does_not_consent_is_refused_unparsed() -> None:
+    """Each message counts as one, whatever is in it, and registers nothing."""
+    sent = [
+        pack({"n": "a", "v": 1}, {"n": "b", "v": 1}, topic=SILENT),
+        deliver(SILENT, b"["),
+        deliver(SILENT, bytes(300_000)),
+        deliver("city/dwellings/hut-02/x", b"[{}]"),
+    ]
+    decoded = Household().decode(*sent)
+    assert decoded.refused == {Route.SENML: 3, Route.UNROUTABLE: 1}
+    assert not decoded.rejects
+    assert not decoded.homes.newcomers
+
+
+@pytest.mark.parametrize(
+    ("topic", "reason", "route"),
+    [
+        (UNKNOWN, Reason.UNKNOWN_ASSET, Route.SENML),
+        (TOPICS.pause("cottage"), Reason.UNKNOWN_ASSET, Route.CONTROL),
+        ("city/dwellings/hut-01/zigbee", Reason.UNROUTABLE_TOPIC, Route.UNROUTABLE),
+        ("city/dwellings/hut-01", Reason.UNROUTABLE_TOPIC, Route.UNROUTABLE),
+        ("city/dwellings/cottage/zigbee", Reason.UNROUTABLE_TOPIC, Route.UNROUTABLE),
+        ("city/dwellings/HUT-01/senml", Reason.UNKNOWN_ASSET, Route.SENML),
+    ],
+)
+def test_a_topic_that_leads_nowhere_is_rejected(topic: str, reason: Reason, route: Route) -> None:
+    """A home that nobody registered is unknown, a topic that nobody expects unroutable."""
+    (reject,) = Household().decode(deliver(topic, b'[{"n":"a","v":1}]')).rejects
+    assert (reject.reason, reject.route, reject.record) == (reason, route, WHOLE)
+
+
+def test_a_pause_holds_in_order_of_arrival() -> None:
+    """Inside a batch, what arrives between on and off is refused, and nothing else."""
+    homes = Household()
+    at = [NOW + second * SECOND for second in range(6)]
+    sent = [
+        pack({"n": "a", "v": 0}, received_at=at[0]),
+        press(b"on", received_at=at[1]),
+        pack({"n": "a", "v": 2}, {"n": "b", "v": 2}, received_at=at[2]),
+        pack({"n": "a", "v": 2}, topic=OTHER, received_at=at[2]),
+        press(b"off", received_at=at[3]),
+        pack({"n": "a", "v": 4}, {"n": "a", "v": 2, "t": -2}, {"n": "a", "v": 3, "t": -1}, received_at=at[4]),
+    ]
+    decoded = homes.decode(*sent)
+    assert [(stored.value, stored.time) for stored in homes.stored(decoded)] == [
+        (0, at[0]),
+        (2, at[2]),
+        (4, at[4]),
+        (3, at[3]),
+    ]
+    assert decoded.refused == {Route.SENML: 1 + 1}
+    assert decoded.messages == {Route.SENML: 4, Route.CONTROL: 2}
+    mine = homes.pseudonym("hut-01")
+    assert decoded.homes.presses == (Press(mine, is_on=True, at=at[1]), Press(mine, is_on=False, at=at[3]))
+    assert decoded.homes.gate.pauses == {mine: (Pause(at[1], at[3]),)}
+
+
+def test_the_gate_goes_from_batch_to_batch() -> None:
+    """A pause of one batch holds in the next, until its off; the gate given stays as it is."""
+    homes = Household()
+    first = homes.decode(press(b"on"))
+    second = homes.decode(pack({"n": "a", "v": 1}), gate=first.homes.gate)
+    third = homes.decode(press(b"off"), pack({"n": "a", "v": 1}), gate=second.homes.gate)
+    assert [len(decoded.homes.readings) for decoded in (first, second, third)] == [0, 0, 1]
+    assert not GATE.pauses
+
+
+def test_a_paused_home_is_refused_unparsed() -> None:
+    """What arrives in a pause is not looked at, on any of its topics."""
+    homes = Household()
+    gate = paused(homes.pseudonym("hut-01"), Pause(NOW - HOUR))
+    sent = [deliver(HUT, b"["), deliver(HUT, bytes(300_000)), deliver("city/dwellings/hut-01/x", b""), pack({}, {})]
+    decoded = homes.decode(*sent, gate=gate)
+    assert decoded.refused == {Route.SENML: 3, Route.UNROUTABLE: 1}
+    assert not decoded.rejects
+
+
+def test_a_reading_of_a_past_pause_is_refused_whenever_it_arrives() -> None:
+    """A pause holds its beginning and not its end, for relative and absolute times, faulty records and strings."""
+    homes = Household()
+    gate = paused(homes.pseudonym("hut-01"), Pause(NOW - 20 * SECOND, NOW - 10 * SECOND))
+    records: list[Record] = [{"n": KITCHEN, "v": 20, "t": seconds} for seconds in (-21, -20, -15, -10, 0)]
+    records += [record | {"t": NOW // SECOND + record["t"]} for record in records]
+    records += [{"n": KITCHEN, "v": 99, "t": -15}, {"n": "new", "v": 1, "t": -15}, {"n": "a", "vs": "x", "t": -15}]
+    sent = [pack(*records), pack(*records[:5], topic=OTHER)]
+    decoded = homes.decode(*sent, gate=gate)
+    ages = [(NOW - stored.time) // SECOND for stored in homes.stored(decoded)]
+    assert ages == [21, 10, 0, 21, 10, 0, 21, 20, 15, 10, 0]
+    assert decoded.refused[Route.SENML] == 7
+    assert not decoded.rejects
+    assert [sensor.name for sensor in decoded.homes.newcomers] == [KITCHEN]
+    assert_accounted(decoded, sent)
+
+
+@pytest.mark.parametrize(
+    ("retain", "gap", "began"),
+    [(False, GONE, NOW), (True, GONE, NOW - HOUR), (False, BACK, NOW - HOUR), (True, BACK, NOW - HOUR)],
+)
+def test_an_on_that_may_be_older_is_dated_from_before_the_gap(retain: bool, gap: Gap, began: int) -> None:
+    """Retained, or queued while we were away: what was measured since is refused, in the same batch, too."""
+    homes = Household()
+    sent = [
+        pack({"n": "a", "v": 1, "t": -1800}, {"n": "a", "v": 2, "t": -7200}, received_at=NOW - 1),
+        press(b"on", retain=retain),
+    ]
+    decoded = homes.decode(*sent, gap=gap)
+    assert decoded.homes.gate.pauses == {homes.pseudonym("hut-01"): (Pause(began),)}
+    assert decoded.homes.readings["value"].tolist() == ([1, 2] if began == NOW else [2])
+    assert_accounted(decoded, sent)
+
+
+def test_an_off_ends_a_pause_when_it_arrives() -> None:
+    """Even one that was queued: what was not to be recorded is not, for want of the exact minute."""
+    homes = Household()
+    gate = paused(homes.pseudonym("hut-01"), Pause(NOW - DAY))
+    after = homes.decode(press(b"off", retain=True), gate=gate, gap=BACK).homes.gate
+    assert after.pauses == {homes.pseudonym("hut-01"): (Pause(NOW - DAY, NOW),)}
+
+
+@pytest.mark.parametrize("payload", [b"on", b"ON", b"On", b'"on"', b'"ON"', b" on\r\n", b'\t"on" '])
+def test_on_is_read_in_any_case_and_in_quotes(payload: bytes) -> None:
+    """However a button writes it."""
+    homes = Household()
+    assert homes.decode(press(payload)).homes.gate.is_paused(homes.pseudonym("hut-01"))
+
+
+@pytest.mark.parametrize("payload", [b"off", b"OFF", b"Off", b'"off"', b" off\n"])
+def test_off_is_read_in_any_case_and_in_quotes(payload: bytes) -> None:
+    """However a button writes it."""
+    homes = Household()
+    gate = paused(homes.pseudonym("hut-01"), Pause(NOW))
+    assert not homes.decode(press(payload), gate=gate).homes.gate.is_paused(homes.pseudonym("hut-01"))
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"o", b"onn", b"o n", b"offoff", b"1", b"true", b"{}", b"\xff", b"\x00", b"\xef\xbb\xbfon", b"on" * 999],
+)
+def test_only_on_and_off_change_anything(payload: bytes, is_on: bool) -> None:
+    """An empty payload clears what was retained and ends nothing; all else violates the schema."""
+    homes = Household()
+    gate = paused(homes.pseudonym("hut-01"), Pause(NOW - HOUR)) if is_on else GATE
+    decoded = homes.decode(press(payload, retain=True), gate=gate)
+    assert decoded.homes.gate == gate
+    assert decoded.homes.presses == ()
+    assert reasons(decoded) == ([(0, WHOLE, Reason.SCHEMA_VIOLATION)] if payload else [])
+    assert decoded.messages == {Route.CONTROL: 1}
+    assert not decoded.refused
+
+
+def test_a_home_that_does_not_consent_can_pause_and_makes_no_dead_letter() -> None:
+    """Its button is heeded for the day it consents; of what nobody understands nothing is kept."""
+    homes = Household()
+    sent = [press(payload, topic=TOPICS.pause("hut-02")) for payload in (b"on", b"garbage", b"")]
+    decoded = homes.decode(*sent)
+    assert decoded.homes.gate.is_paused(homes.pseudonym("hut-02"))
+    assert not decoded.rejects
+
+
+def test_a_retained_pack_tells_only_what_has_a_time() -> None:
+    """A record whose time counts from now is refused, one with a time of day is a fact like any other."""
+    homes = Household()
+    told: list[Record] = [{"n": "a", "v": 1}, {"n": "a", "v": 2, "t": -5}, {"n": "b", "v": 3, "t": NOW // SECOND - 60}]
+    decoded = homes.decode(pack(*told, {"bt": NOW // SECOND, "n": "a", "v": 4}, retain=True))
+    assert homes.stored(decoded) == [Stored("b", "", 3, NOW - MINUTE), Stored("a", "", 4, NOW)]
+    assert decoded.refused == {Route.SENML: 2}
+    assert [sensor.name for sensor in decoded.homes.newcomers] == ["b", "a"]
+
+
+def test_a_retained_pack_that_is_wrong_is_a_dead_letter() -> None:
+    """Refusing is for what is understood."""
+    assert reasons(Household().decode(deliver(HUT, b"[", retain=True))) == [(0, WHOLE, Reason.MALFORMED_PAYLOAD)]
+
+
+def test_readings_that_the_database_refuses_are_rejected_by_record() -> None:
+    """Taking out poison, and its copies, leaves every other reading where it is."""
+    good = Household().decode(
+        pack({"n": "a", "v": 1}, {"n": "a", "v": 2}), pack({"n": "a", "v": 2}, {"n": "b", "v": 1})
+    )
+    decoded = good.without([(Route.SENML, good.homes.readings[1:2], "no")])
+    assert decoded.homes.readings[["delivery", "record"]].tolist() == [(0, 0), (1, 1)]
+    assert decoded.rejects == tuple(
+        Reject(delivery, Route.SENML, Reason.DATABASE_REJECTED, "no", record) for delivery, record in ((0, 1), (1, 0))
+    )
+
+
+def test_a_detail_is_short_and_does_not_repeat_the_payload() -> None:
+    """What is told of a fault is for people: one short line without the input."""
+    secret = "hut-01-s3cr3t"
+    for record in ({"n": secret, "v": secret}, {"n": "a", "v": 1, "u": f"{secret} é"}, {"n": f"-{secret}", "v": 1}):
+        (reject,) = Household().decode(pack(record)).rejects
+        assert 0 < len(reject.detail) <= 200
+        assert secret not in reject.detail
+    for payload in (json.dumps({secret: 1}).encode(), f"[{{{secret}".encode(), cbor2.dumps({"bver": secret})):
+        (reject,) = Household().decode(deliver(HUT, payload)).rejects
+        assert secret not in reject.detail
+
+
+@st.composite
+def sent_packs(draw: st.DrawFn) -> tuple[list[Record], Delivery]:
+    """Draw a pack of a home, in either format, as it is sent."""
+    records = draw(packs())
+    payload = draw(st.just(to_json(records)) | to_cbor(records))
+    return records, deliver(draw(st.sampled_from([HUT, OTHER])), payload, retain=draw(st.booleans()))
+
+
+@given(st.lists(sent_packs(), max_size=5))
+def test_every_record_is_accounted_for_exactly_once(sent: list[tuple[list[Record], Delivery]]) -> None:
+    """Stored, refused, rejected and carriers are the records of a batch: as many as the rules say, each one once."""
+    deliveries = [delivery for _, delivery in sent]
+    decoded = Household().decode(*deliveries)
+    assert_accounted(decoded, deliveries)
+    outcomes = [(index, at, told) for index, (pack, _) in enumerate(sent) for at, told in enumerate(resolve_pack(pack))]
+    stored = set(decoded.homes.readings[["delivery", "record"]].tolist())
+    rejected = {(reject.delivery, reject.record) for reject in decoded.rejects}
+    carriers = {(index, at) for index, at, told in outcomes if told == CARRIER}
+    assert not carriers & (stored | rejected)
+    assert len(stored) + len(rejected) + decoded.refused[Route.SENML] + len(carriers) == len(outcomes)
+    for index, at, told in outcomes:
+        if told == REFUSED:
+            assert (index, at) not in stored | rejected
+        if told == FAULTY:
+            assert (index, at) not in stored
+            assert (index, at) in rejected or deliveries[index].retain
+
+
+@given(st.lists(deliveries_on([*HOME_TOPICS, *PARKING_TOPICS]), max_size=10))
+def test_any_bytes_on_any_topic_are_accounted_for(sent: list[Delivery]) -> None:
+    """Decoding never raises, whatever arrives for homes and car parks together, whatever is pressed meanwhile."""
+    gate = paused(LAYOUT.privacy.pseudonyms["hut-01"], Pause(NOW - MINUTE, NOW))
+    for gap in (NO_GAP, BACK):
+        decoded = decode(sent, LAYOUT, LIMITS, gate, gap)
+        assert decoded.messages.total() == len(sent)
+        used = [*decoded.homes.readings[["delivery", "record"]].tolist()]
+        used += [(reject.delivery, reject.record) for reject in decoded.rejects]
+        assert len(set(used)) == len(used)
+        assert all(0 < len(reject.detail) <= 200 for reject in decoded.rejects)
+        assert np.isfinite(decoded.homes.readings["value"]).all()
+
+
+@given(st.lists(deliveries_on([topic for topic in HOME_TOPICS if "pause" not in topic]), max_size=10))
+def test_without_a_pause_every_message_comes_to_its_records(sent: list[Delivery]) -> None:
+    """However hostile a payload is, the ledger can be balanced."""
+    sent = [delivery for delivery in sent if TOPICS.parse(delivery.topic).route is not Route.CONTROL]
+    assert_accounted(decode(sent, LAYOUT, LIMITS, GATE, NO_GAP), sent)
+
+
+@given(st.lists(deliveries_on(HOME_TOPICS), max_size=5), st.lists(deliveries_on([SILENT, UNKNOWN, OTHER]), max_size=5))
+def test_a_pack_decodes_alike_in_any_company(some: list[Delivery], others: list[Delivery]) -> None:
+    """What becomes of a pack does not depend on the batch it is in, as long as its sensors have room."""
+    others = [delivery for delivery in others if TOPICS.parse(delivery.topic).route is Route.SENML]
+    some = [delivery for delivery in some if delivery.topic != TOPICS.pause("hut-0")]
+    together, alone = (decode(batch, LAYOUT, LIMITS, GATE, NO_GAP) for batch in ([*some, *others], others))
+    first = len(some)
+    assert [(reject.delivery - first, *reject[1:]) for reject in together.rejects if reject.delivery >= first] == [
+        tuple(reject) for reject in alone.rejects
+    ]
+    columns = ["record", "time", "value"]
+    mine = together.homes.readings[together.homes.readings["delivery"] >= first]
+    assert mine[columns].tolist() == alone.homes.readings[columns].tolist()
+
+
+@given(deliveries_on(HOME_TOPICS))
+def test_what_is_accepted_lies_in_the_window(delivery: Delivery) -> None:
+    """No time too old, too new or wrapped around is stored."""
+    readings = decode([delivery], LAYOUT, LIMITS, GATE, NO_GAP).homes.readings
+    ahead = readings["time"] - delivery.received_at
+    assert ((-LIMITS.max_lateness <= ahead) & (ahead <= LIMITS.max_future)).all()

@@ -1,0 +1,164 @@
+"""What the documentation says of homes, held against the code by reading both."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cbor2
+import pytest
+from unit.households import Household
+from unit.pages import ROOT, names, page, plain, section, table
+from unit.worlds import KEY, deliver
+
+from processors import senml
+from processors.dead_letters import dead_letters
+from processors.gate import Pause
+from processors.privacy import pseudonym
+from processors.times import to_datetime
+from schemas.reasons import Reason
+from schemas.registry import load_registry
+from schemas.units import Scale, scale
+
+ARRIVED = 1_795_298_405_000_000
+"""2026-11-21T22:00:05Z, when the examples arrive."""
+TABLES_OF_HOMES = {"dwelling", "sensor", "dwelling_reading", "pause", "dead_letter"}
+
+
+def city() -> Household:
+    """Give the homes of the registry that ships."""
+    registry = load_registry(ROOT / "deploy/registry.toml")
+    return Household([home.model_dump() for home in registry.dwelling])
+
+
+def part(name: str, heading: str) -> str:
+    """Give what stands under a heading, without the headings below it."""
+    return re.split(r"^#", section(page(name), heading), maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def test_every_label_of_senml_is_told_with_its_number() -> None:
+    """A record with the number that the page tells is read as one with the label."""
+    told = {plain(label): int(number) for label, number, _ in table(part("formats.md", "## SenML"))}
+    assert len(set(told.values())) == len(told) == 15
+    for label, number in told.items():
+        assert senml.parse(cbor2.dumps([{number: 10}])) == [{label: 10}]
+
+
+def secondary_units() -> set[str]:
+    """Give every unit that comes to another one."""
+    code = ast.parse((ROOT / "schemas/units.py").read_text(encoding="utf-8"))
+    texts = {node.value for node in ast.walk(code) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {text for text in texts if scale(text) != Scale(text)}
+
+
+def test_every_unit_that_is_converted_is_told() -> None:
+    """The table of units is the code's: what each one comes to, or what is taken off."""
+    told = {}
+    for primary, units in table(section(page("formats.md"), "### Units")):
+        for unit, offset, factor in re.findall(r"`([^`]+)` \((- )?([\d./]+)\)", units):
+            numerator, _, denominator = factor.partition("/")
+            number = float(Fraction(numerator) / Fraction(denominator or "1"))
+            told[unit] = Scale(plain(primary), 1.0, -number) if offset else Scale(plain(primary), number)
+    assert set(told) == secondary_units()
+    for unit, expected in told.items():
+        assert scale(unit) == (expected.primary, pytest.approx(expected.factor), expected.offset)
+
+
+@pytest.mark.parametrize("heading", ["### What rejects a pack", "### What becomes of a record"])
+def test_what_is_not_stored_has_a_reason(heading: str) -> None:
+    """Whatever the tables say becomes of something is a reason, or `refused`."""
+    found = {name for row in table(part("formats.md", heading)) for name in names(row[-1])}
+    assert found
+    assert found <= {*Reason, "refused"}
+
+
+def examples(name: str, heading: str) -> list[tuple[str, ...]]:
+    """Give the worked examples under a heading."""
+    return [tuple(row) for row in table(part(name, heading))]
+
+
+def outcomes(told: str) -> Iterator[tuple[str, ...]]:
+    """Take the words of an example apart: readings, reasons and refusals, in order."""
+    reading = r"`(?P<name>[^`]+)` (?P<value>[\d.]+)(?: `(?P<unit>[^`]+)`)? at (?P<time>[\d:.]+)"
+    for entry in told.split("; "):
+        if found := re.search(reading, entry):
+            yield (found["name"], found["value"], found["unit"] or "", found["time"])
+        elif found := re.search(r"dead letter, `(\w+)`", entry):
+            yield (found[1],)
+        else:
+            assert entry == "refused", entry
+            yield ("refused",)
+
+
+@pytest.mark.parametrize(("pack", "told"), examples("formats.md", "### Examples of packs"))
+def test_packs_become_what_is_told(pack: str, told: str) -> None:
+    """Every worked example, decoded with the registry that ships, comes to what the page says."""
+    homes = city()
+    decoded = homes.decode(deliver("city/dwellings/hut-01/senml", pack.strip("`").encode(), received_at=ARRIVED))
+    readings = iter(homes.stored(decoded))
+    reasons = iter(reject.reason for reject in decoded.rejects)
+    refused = 0
+    for outcome in outcomes(told):
+        if len(outcome) == 1 and outcome[0] == "refused":
+            refused += 1
+        elif len(outcome) == 1:
+            assert next(reasons) == outcome[0]
+        else:
+            stored = next(readings)
+            clock = to_datetime(stored.time).time().isoformat()
+            assert (stored.name, stored.unit) == (outcome[0], outcome[2])
+            assert stored.value == pytest.approx(float(outcome[1]))
+            assert clock.rstrip("0" if "." in clock else "") == outcome[3]
+    assert (list(readings), list(reasons), decoded.refused.total()) == ([], [], refused)
+
+
+@pytest.mark.parametrize(("payload", "told"), examples("formats.md", "## The red button"))
+def test_presses_do_what_is_told(payload: str, told: str) -> None:
+    """Every payload in the table begins a pause, ends it, does nothing or is rejected, as the page says."""
+    homes = city()
+    home = homes.pseudonym("hut-01")
+    before = homes.decode().homes.gate
+    body = b"" if payload == "(empty)" else payload.strip("`").encode()
+    press = deliver("city/dwellings/hut-01/pause", body, received_at=ARRIVED)
+    decoded = homes.decode(press, gate=before)
+    letters = dead_letters(decoded.rejects, [press], homes.layout.privacy)
+    assert [(letter.reason, letter.payload) for letter in letters] == [(name, None) for name in names(told)]
+    is_on = told.startswith("begins")
+    assert decoded.homes.gate.pauses == ({home: (Pause(ARRIVED),)} if is_on else {})
+    assert [press.is_on for press in decoded.homes.presses] == ([is_on] if "pause" in told[:15] else [])
+
+
+@pytest.mark.parametrize(("topic", "payload", "kept", "body"), examples("privacy.md", "## What dead letters keep")[4:])
+def test_dead_letters_keep_what_is_told(topic: str, payload: str, kept: str, body: str) -> None:
+    """Every worked example leaves the topic and the payload that the page says, pseudonyms for ids."""
+    homes = city()
+    message = deliver(f"city/dwellings/{topic.strip('`')}", payload.strip("`").encode(), received_at=ARRIVED)
+    (letter,) = dead_letters(homes.decode(message).rejects, [message], homes.layout.privacy)
+    told = re.sub(r"\{([\w-]+)\}", lambda found: homes.pseudonym(found[1]), f"{kept}{body}")
+    expected_topic, expected_body = re.fullmatch(r"`(.*?)`(?:`(.*)`|no)", told).groups()  # type: ignore[union-attr] # asserted by failing
+    assert letter.topic == f"city/dwellings/{expected_topic}"
+    assert letter.payload == (None if expected_body is None else expected_body.encode())
+
+
+def test_the_row_of_a_home_is_found_as_told(tmp_path: Path) -> None:
+    """The lines that a reader copies give the pseudonym."""
+    (program,) = re.findall(r"python -c '(.*?)' /etc", page("privacy.md"), re.DOTALL)
+    key = tmp_path / "key"
+    key.write_bytes(KEY + b"\n")
+    command = [sys.executable, "-c", program, str(key), "hut-01"]
+    found = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert found.strip() == pseudonym(KEY, "hut-01")
+
+
+def test_who_may_read_parking_reads_no_homes() -> None:
+    """The tables that are granted are there, and none of them has anything of homes."""
+    sql = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "schemas/sql").glob("*.sql"))
+    made = set(re.findall(r"^CREATE TABLE (\w+)", sql, re.MULTILINE))
+    (grants,) = re.findall(r"GRANT SELECT ON (.*?) TO", page("privacy.md"), re.DOTALL)
+    granted = set(re.findall(r"arceaux\.(\w+)", grants))
+    assert granted
+    assert granted <= made - TABLES_OF_HOMES
+    assert made >= TABLES_OF_HOMES
