@@ -26,6 +26,7 @@ class Backlog:
         """`committed_at` is when the last batch before this process was committed."""
         self._clock = committed_at
         self._gap_began = committed_at
+        self._is_gap_open = True
         self._held_since: int | None = None
         self._busy_since: int | None = None
         self._calm_since: int | None = None
@@ -35,15 +36,16 @@ class Backlog:
     @property
     def gap(self) -> Gap:
         """The last time in which we heard nothing, and whether what arrives now may be from it."""
-        return Gap(self._gap_began, is_open=self._held_since is not None)
+        return Gap(self._gap_began, is_open=self._is_gap_open)
 
     def lost(self, heard_at: int) -> None:
         """Note the end of a connection, on which something was last heard then."""
-        if self._held_since is None:
-            self._gap_began = heard_at
+        if not self._is_gap_open:
+            self._gap_began, self._is_gap_open = heard_at, True
 
     def connected(self, now: int, *, session_present: bool) -> None:
         """Note a connection; the broker kept for us what came meanwhile if it had the session."""
+        self._calm_since = None
         if session_present:
             self._hold(now)
 
@@ -56,7 +58,7 @@ class Backlog:
         self._calm_since = (self._calm_since or now) if ratio < _CALM_RATIO else None
         is_calm = self._calm_since is not None and now - self._calm_since >= _CALM_FOR
         if is_calm:
-            self._held_since, self._is_spent = None, False
+            self._held_since, self._is_spent, self._is_gap_open = None, False, False
         elif self._busy_since is not None and now - self._busy_since >= _BUSY_FOR and not self._is_spent:
             self._hold(now)
         if self._held_since is not None and now - self._held_since > _LONGEST:

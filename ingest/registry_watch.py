@@ -23,40 +23,40 @@ TakeUp = Callable[[Registry, Privacy], None]
 
 
 class RegistryWatch:
-    """Looks at the file for as long as it runs."""
+    """Looks at the file while it runs; SIGHUP is heeded from the beginning, and never ends the process."""
 
-    def __init__(self, settings: Settings, registry: Registry, take_up: TakeUp) -> None:
+    def __init__(self, settings: Settings, registry: Registry, privacy: Privacy) -> None:
         self._settings = settings
         self._registry = registry
-        self._take_up = take_up
+        self._privacy = privacy
         self._asked = asyncio.Event()
-
-    async def run(self) -> None:
-        """Look for ever."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._asked.set)
-        seen = _stamp(self._settings.registry)
+
+    async def run(self, take_up: TakeUp) -> None:
+        """Look for ever; once at the beginning, since the start may have waited long for the database."""
+        seen = None
         while True:
+            stamp = _stamp(self._settings.registry)
+            if stamp != seen or self._asked.is_set():
+                self._asked.clear()
+                seen = stamp
+                await self._load(take_up)
             try:
                 async with asyncio.timeout(_LOOK_EVERY):
                     await self._asked.wait()
             except TimeoutError:
                 pass  # nobody asked; the file may have changed all the same
-            stamp = _stamp(self._settings.registry)
-            if stamp != seen or self._asked.is_set():
-                self._asked.clear()
-                seen = stamp
-                await self._load()
 
-    async def _load(self) -> None:
+    async def _load(self, take_up: TakeUp) -> None:
         try:
             registry = await asyncio.to_thread(load_registry, self._settings.registry)
-            privacy = privacy_of(self._settings, registry)
+            privacy = self._privacy.of_homes(registry) if self._privacy.key else privacy_of(self._settings, registry)
         except ConfigurationError as error:
             log.warning("registry_refused", faults=str(error).splitlines(), remedy="the old one stays in force")
             return
         if registry != self._registry:
-            self._registry = registry
-            self._take_up(registry, privacy)
+            self._registry, self._privacy = registry, privacy
+            take_up(registry, privacy)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -45,6 +45,7 @@ async def run_service(settings: Settings, registry: Registry, privacy: Privacy) 
     Raises ArceauxError, LeaseLostError among them, for what a restart or an operator has to mend.
     """
     stop = _stop_on_signals()
+    watch = RegistryWatch(settings, registry, privacy)
     metrics = Metrics()
     store = Store(settings.database_url, settings.client_id, metrics)
     try:
@@ -58,7 +59,8 @@ async def run_service(settings: Settings, registry: Registry, privacy: Privacy) 
                 lambda: parts.consumer.is_subscribed and parts.pipeline.has_committed,
             ) as address:
                 log.info("started", ops=address, client_id=settings.client_id)
-                await _run(parts, store, stop, settings.drain_timeout.total_seconds())
+                watching = watch.run(parts.pipeline.take_up)
+                await _run(parts, watching, store, stop, settings.drain_timeout.total_seconds())
     finally:
         await store.close()
     log.info("stopped")
@@ -70,7 +72,6 @@ class _Parts:
     consumer: Consumer
     pipeline: Pipeline
     publisher: Publisher
-    watch: RegistryWatch
 
 
 def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: Store, start: Start) -> _Parts:
@@ -94,10 +95,12 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
         on_change=publisher.changed,
         on_registry=publisher.take_up,
     )
-    return _Parts(inbox, consumer, pipeline, publisher, RegistryWatch(settings, registry, pipeline.take_up))
+    return _Parts(inbox, consumer, pipeline, publisher)
 
 
-async def _run(parts: _Parts, store: Store, stop: asyncio.Event, drain_timeout: float) -> None:
+async def _run(
+    parts: _Parts, watch: Coroutine[None, None, None], store: Store, stop: asyncio.Event, drain_timeout: float
+) -> None:
     async with asyncio.TaskGroup() as tasks:
 
         def start_task(name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -107,7 +110,7 @@ async def _run(parts: _Parts, store: Store, stop: asyncio.Event, drain_timeout: 
         publishing = start_task("publish", parts.publisher.run())
         settling = start_task("settle", parts.pipeline.settle_batches())
         consuming = start_task("consume", parts.consumer.run(store))
-        watching = start_task("watch registry", parts.watch.run())
+        watching = start_task("watch registry", watch)
         await stop.wait()
         await _drain(parts, gathering, publishing, drain_timeout)
         for task in (consuming, gathering, settling, publishing, watching):

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
 from processors import senml
@@ -39,14 +39,19 @@ class Privacy:
     """The pseudonyms of the registry's homes, and what follows from them for dead letters."""
 
     topics: Topics
-    pseudonyms: Mapping[str, str]
-    digest_key: bytes
+    pseudonyms: Mapping[str, str] = field(repr=False)
+    key: bytes = field(repr=False)
+    digest_key: bytes = field(repr=False)
 
     @classmethod
     def of(cls, registry: Registry, topics: Topics, key: bytes) -> Self:
         """Give every home of the registry its pseudonym."""
         pseudonyms = {home.id: pseudonym(key, home.id) for home in registry.dwelling}
-        return cls(topics, pseudonyms, hmac.digest(key, _DIGEST_LABEL, "sha256"))
+        return cls(topics, pseudonyms, key, hmac.digest(key, _DIGEST_LABEL, "sha256"))
+
+    def of_homes(self, registry: Registry) -> Self:
+        """Give the homes of another registry their pseudonyms, under the same key."""
+        return self.of(registry, self.topics, self.key)
 
     def keep(self, reject: Reject, delivery: Delivery) -> Kept:
         """Tell what is kept of a rejected message, or of the one record of it that is."""

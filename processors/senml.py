@@ -4,6 +4,7 @@
 with a pack as one is a PackError; what is wrong with a record is a fault of that record.
 """
 
+import codecs
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,12 +92,12 @@ class Resolved:
 
 
 def parse(payload: bytes) -> list[Record]:
-    """Give the records of a pack, labels as in JSON. JSON begins below 0x80, a CBOR array or tag above.
+    """Give the records of a pack, labels as in JSON. The first byte tells JSON from CBOR.
 
     Raises PackError for broken syntax, what is no array of maps, a version that is not supported or not one, and a
     label ending in `_`, which must be understood (section 4.4) and is not.
     """
-    records = _from_cbor(payload) if payload[:1] >= b"\x80" else _from_json(payload)
+    records = _from_cbor(payload) if _is_cbor(payload) else _from_json(payload)
     if not isinstance(records, list) or not records or set(map(type, records)) != {dict}:
         raise PackError(Reason.SCHEMA_VIOLATION, "expected an array of at least one SenML record")
     labels = set().union(*records)
@@ -114,7 +115,7 @@ def excerpt(payload: bytes, number: int) -> bytes:
     """
     alone = _with_bases(payload)[number]
     try:
-        if payload[:1] < b"\x80":
+        if not _is_cbor(payload):
             fields = (f"{_to_json(label)}:{_to_json(value)}" for label, value in alone.items())
             return f"[{{{','.join(fields)}}}]".encode()
         back = {label: key for key, label in _CBOR_LABELS.items()}
@@ -143,6 +144,11 @@ def _to_json(value: object) -> str:
     if isinstance(value, float) and abs(value) == float("inf"):
         return "1e999" if value > 0 else "-1e999"
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _is_cbor(payload: bytes) -> bool:
+    """Tell by the first byte: JSON begins in ASCII, or wrongly with a byte order mark."""
+    return payload[:1] >= b"\x80" and not payload.startswith(codecs.BOM_UTF8)
 
 
 def _from_json(payload: bytes) -> Any:  # noqa: ANN401 - whatever the sender wrote

@@ -190,7 +190,13 @@ class Registry(_Entry):
         devices = [spot.dev_eui.upper() for park in self.car_park for spot in park.spot if spot.dev_eui]
         faults = [f"car_park: code or alias {name!r} is used twice" for name in _repeated(names)]
         faults += [f"car_park: dev_eui {device!r} is used twice" for device in _repeated(devices)]
-        faults += [f"dwelling: id {home!r} is used twice" for home in _repeated(home.id for home in self.dwelling)]
+        # By their places: a registry's faults are logged, and the ids of homes must not be.
+        first = {home.id: place for place, home in reversed(list(enumerate(self.dwelling)))}
+        faults += [
+            f"dwelling.{place}.id: the same as dwelling.{first[home.id]}.id"
+            for place, home in enumerate(self.dwelling)
+            if first[home.id] != place
+        ]
         return _unless_faulty(self, faults)
 
 

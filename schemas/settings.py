@@ -172,6 +172,11 @@ class Settings(BaseSettings):
             raise ValueError("expected one level of a topic: no '/', '+', '#' or control character")
         return value
 
+    @field_validator("pseudonym_key_file", mode="before")
+    @classmethod
+    def _take_empty_for_unset(cls, value: object) -> object:
+        return value or None
+
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.batch_max_delay > timedelta(seconds=10):
@@ -200,7 +205,7 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, str]:
         """Give every setting under its environment name, as text, passwords hidden."""
-        shown = {name: str(value) for name, value in self.model_dump(mode="json").items()}
+        shown = {name: "" if value is None else str(value) for name, value in self.model_dump(mode="json").items()}
         for name in ("broker_url", "database_url"):
             shown[name] = hide_password(shown[name])
         return {f"{PREFIX}{name.upper()}": value for name, value in shown.items()}

@@ -97,12 +97,15 @@ def registry_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def service_settings(broker: Mosquitto, database_url: str, registry_path: Path) -> dict[str, str]:
+def service_settings(broker: Mosquitto, database_url: str, registry_path: Path, tmp_path: Path) -> dict[str, str]:
     """Give the settings of a service on the test's parts."""
+    key = tmp_path / "pseudonym.key"
+    key.write_text("0123456789abcdef" * 4)
     return {
         "ARCEAUX_BROKER_URL": broker.url,
         "ARCEAUX_DATABASE_URL": database_url,
         "ARCEAUX_REGISTRY": str(registry_path),
+        "ARCEAUX_PSEUDONYM_KEY_FILE": str(key),
     }
 
 

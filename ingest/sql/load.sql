@@ -49,7 +49,7 @@ ON CONFLICT (dwelling_id, name, unit) DO UPDATE SET kind = excluded.kind
 RETURNING dwelling_id, name, unit, id
 
 -- name: sensors
-SELECT id, dwelling_id, name, kind, unit FROM sensor
+SELECT id, dwelling_id, name, kind, unit FROM sensor ORDER BY id
 
 -- name: pauses
 SELECT pseudonym, began_at, ended_at FROM pause JOIN dwelling ON dwelling.id = dwelling_id

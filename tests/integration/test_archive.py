@@ -32,11 +32,9 @@ def registry_path() -> Path:
 
 
 @pytest.fixture
-def service_settings(service_settings: dict[str, str], tmp_path: Path) -> dict[str, str]:
+def service_settings(service_settings: dict[str, str]) -> dict[str, str]:
     """Accept what is years old."""
-    key = tmp_path / "pseudonym.key"
-    key.write_text("0123456789abcdef" * 4)
-    return {**service_settings, "ARCEAUX_PSEUDONYM_KEY_FILE": str(key), "ARCEAUX_MAX_LATENESS": "4200d"}
+    return {**service_settings, "ARCEAUX_MAX_LATENESS": "4200d"}
 
 
 def read_polls(directory: Path) -> list[Fact]:

@@ -35,14 +35,6 @@ def registry_path(registry_path: Path) -> Path:
     return registry_path
 
 
-@pytest.fixture
-def service_settings(service_settings: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Add the key of the pseudonyms."""
-    key = tmp_path / "pseudonym.key"
-    key.write_text("0123456789abcdef" * 4)
-    return {**service_settings, "ARCEAUX_PSEUDONYM_KEY_FILE": str(key)}
-
-
 def pack(value: float, at: datetime | None = None) -> bytes:
     """Make a pack of one reading, timed by its arrival or told."""
     record: dict[str, Any] = {"n": "t", "u": "Cel", "v": value}

@@ -56,14 +56,6 @@ def registry_path(registry_path: Path) -> Path:
     return registry_path
 
 
-@pytest.fixture
-def service_settings(service_settings: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Add the key of the pseudonyms."""
-    key = tmp_path / "pseudonym.key"
-    key.write_text("0123456789abcdef" * 4)
-    return {**service_settings, "ARCEAUX_PSEUDONYM_KEY_FILE": str(key)}
-
-
 def senml(dwelling: str) -> str:
     """Give the topic of a home's packs."""
     return f"city/dwellings/{dwelling}/senml"
@@ -164,3 +156,17 @@ async def test_no_plain_id_is_left_anywhere(running: Service, broker: Mosquitto,
     assert "kitchen/temperature" in text
     assert [plain for plain in (*IDS, UNKNOWN) if plain in text] == []
     assert (await run_command("audit", settings=running.settings)).returncode == 0
+
+
+async def test_homes_without_a_key_are_refused_at_the_start(service_settings: dict[str, str], tmp_path: Path) -> None:
+    """With exit status 2, before any connection, saying how to make one."""
+    nowhere = {"ARCEAUX_BROKER_URL": "mqtt://127.0.0.1:1", "ARCEAUX_DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+    settings = {**service_settings, **nowhere}
+    short = tmp_path / "short.key"
+    short.write_text("secret\n")
+    del settings["ARCEAUX_PSEUDONYM_KEY_FILE"]
+    for key in ({}, {"ARCEAUX_PSEUDONYM_KEY_FILE": str(short)}, {"ARCEAUX_PSEUDONYM_KEY_FILE": str(tmp_path / "none")}):
+        ended = await run_command("ingest", settings=settings | key)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith("arceaux: ARCEAUX_PSEUDONYM_KEY_FILE: ")
+        assert len(ended.stderr.splitlines()) == 1

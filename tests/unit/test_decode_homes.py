@@ -242,11 +242,12 @@ def test_a_reading_of_a_past_pause_is_refused_whenever_it_arrives() -> None:
     records: list[Record] = [{"n": KITCHEN, "v": 20, "t": seconds} for seconds in (-21, -20, -15, -10, 0)]
     records += [record | {"t": NOW // SECOND + record["t"]} for record in records]
     records += [{"n": KITCHEN, "v": 99, "t": -15}, {"n": "new", "v": 1, "t": -15}, {"n": "a", "vs": "x", "t": -15}]
+    records += [{"n": "hut-02", "v": 1, "t": -15}, {"n": KITCHEN, "v": "x", "t": -15}]
     sent = [pack(*records), pack(*records[:5], topic=OTHER)]
     decoded = homes.decode(*sent, gate=gate)
     ages = [(NOW - stored.time) // SECOND for stored in homes.stored(decoded)]
     assert ages == [21, 10, 0, 21, 10, 0, 21, 20, 15, 10, 0]
-    assert decoded.refused[Route.SENML] == 7
+    assert decoded.refused[Route.SENML] == 9
     assert not decoded.rejects
     assert [sensor.name for sensor in decoded.homes.newcomers] == [KITCHEN]
     assert_accounted(decoded, sent)

@@ -314,6 +314,15 @@ def test_what_is_remembered_is_what_would_be_found(batches: list[list[tuple[str,
         assert same(homes.decode(*deliveries), without)
 
 
+def test_a_newcomer_is_not_remembered() -> None:
+    """A batch that was decoded and dropped leaves no number behind: the next one counts anew."""
+    homes = Household()
+    decode([pack({"n": "a", "v": 1}), pack({"n": "b", "v": 1})], homes.layout, LIMITS, GATE, NO_GAP)
+    decoded = homes.decode(pack({"n": "b", "v": 1}))
+    assert decoded.homes.readings["sensor"].tolist() == [2]
+    assert [sensor.name for sensor in decoded.homes.newcomers] == ["b"]
+
+
 def test_a_limit_met_through_newcomers_is_not_remembered() -> None:
     """Whether the newcomers that took the last room will be registered is not known yet."""
     homes = Household()

@@ -159,7 +159,7 @@ def test_all_faults_of_a_sensor_are_named_at_once(tmp_path: Path) -> None:
 
 def test_an_id_used_twice_is_named(tmp_path: Path) -> None:
     """One id is one home; another case is another id."""
-    assert faults(tmp_path, dwelling() + dwelling()) == ["dwelling: id 'hut-01' is used twice"]
+    assert faults(tmp_path, dwelling() + dwelling()) == ["dwelling.1.id: the same as dwelling.0.id"]
     assert len(load(tmp_path, dwelling() + dwelling(id='"HUT-01"')).dwelling) == 2
 
 
@@ -185,4 +185,4 @@ def test_faults_between_homes_do_not_hide_each_other(tmp_path: Path) -> None:
     park = '[[car_park]]\ncode = "A"\nname = "A"\ncapacity = 1\nbasis = "count"\n'
     text = "\n".join(faults(tmp_path, park + park + dwelling() + dwelling()))
     assert "code or alias 'A' is used twice" in text
-    assert "id 'hut-01' is used twice" in text
+    assert "dwelling.1.id: the same as dwelling.0.id" in text

@@ -157,6 +157,24 @@ def test_strange_cbor_is_no_burden(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a huge integer", Reason.VALUE_OUT_OF_RANGE),
+        ("a huge exponent", Reason.VALUE_OUT_OF_RANGE),
+        ("a huge mantissa", Reason.SCHEMA_VIOLATION),
+        ("a decimal fraction of words", Reason.SCHEMA_VIOLATION),
+        ("a binary fraction", Reason.SCHEMA_VIOLATION),
+        ("a tiny exponent", None),
+    ],
+)
+def test_a_number_beyond_measure_is_a_fault_of_its_record(name: str, told: Reason | None) -> None:
+    """A mantissa of half a million digits is not even made a number, and one too small to tell from 0 is 0."""
+    assert faults_of(STRANGE_CBOR[name]) == ({0: told} if told else {})
+    if told is None:
+        assert read(STRANGE_CBOR[name]) == [Reading("a", None, 0, 0, is_relative=True)]
+
+
+@pytest.mark.parametrize(
     "payload", [b"{}", b"[]", b"null", b"1", b'"v"', b"[[]]", b"[1]", b"[null]", b'[{"n":"a","v":1},2]', b'{"n":"a"}']
 )
 def test_a_pack_is_an_array_of_records(payload: bytes) -> None:
