@@ -25,8 +25,10 @@ class Backlog:
     def __init__(self, committed_at: int) -> None:
         """`committed_at` is when the last batch before this process was committed."""
         self._clock = committed_at
+        self._settled_until = committed_at
         self._gap_began = committed_at
         self._is_gap_open = True
+        self._is_connected = False
         self._held_since: int | None = None
         self._busy_since: int | None = None
         self._calm_since: int | None = None
@@ -40,11 +42,17 @@ class Backlog:
 
     def lost(self, heard_at: int) -> None:
         """Note the end of a connection, on which something was last heard then."""
+        self._is_connected = False
         if not self._is_gap_open:
-            self._gap_began, self._is_gap_open = heard_at, True
+            self._gap_began, self._is_gap_open = min(heard_at, self._settled_until), True
+
+    def settled(self, until: int) -> None:
+        """Note that everything which arrived until then is committed and acknowledged."""
+        self._settled_until = until
 
     def connected(self, now: int, *, session_present: bool) -> None:
         """Note a connection; the broker kept for us what came meanwhile if it had the session."""
+        self._is_connected = True
         self._calm_since = None
         if session_present:
             self._hold(now)
@@ -58,7 +66,9 @@ class Backlog:
         self._calm_since = (self._calm_since or now) if ratio < _CALM_RATIO else None
         is_calm = self._calm_since is not None and now - self._calm_since >= _CALM_FOR
         if is_calm:
-            self._held_since, self._is_spent, self._is_gap_open = None, False, False
+            self._held_since, self._is_spent = None, False
+            # Without a connection the window is empty, which says nothing of what is queued for us.
+            self._is_gap_open = self._is_gap_open and not self._is_connected
         elif self._busy_since is not None and now - self._busy_since >= _BUSY_FOR and not self._is_spent:
             self._hold(now)
         if self._held_since is not None and now - self._held_since > _LONGEST:

@@ -15,7 +15,7 @@ from processors.layout import Ids, Layout
 from processors.privacy import Privacy
 from processors.reduce import World
 from processors.sensors import Sensor, Sensors
-from processors.times import from_datetime
+from processors.times import from_datetime, to_datetime
 from schemas.registry import Registry
 
 _SQL: Final = load_queries("load.sql")
@@ -80,6 +80,17 @@ async def add_listed_sensors(
     ]
     if listed:
         sensors.add(listed, await register_sensors(connection, listed))
+
+
+async def write_pauses(connection: Connection, gate: Gate) -> None:
+    """Write the pauses of homes that have a row; those that are there already stay as they are."""
+    rows = [
+        (home, to_datetime(began), None if ended == FOREVER else to_datetime(ended))
+        for home, pauses in gate.pauses.items()
+        for began, ended in pauses
+    ]
+    if rows:
+        await connection.execute(_SQL["add_pauses"], [list(column) for column in zip(*rows, strict=True)])
 
 
 async def load_gate(connection: Connection) -> Gate:

@@ -132,7 +132,8 @@ class Consumer:
         # Never twice the same microsecond: messages without a time of their own keep their order by it.
         first = max(time.time_ns() // 1000, self._last_arrival + 1)
         deliveries = [
-            Delivery(epoch, p.packet_id, p.topic, p.payload, p.retain, at) for at, p in enumerate(packets, first)
+            Delivery(epoch, p.packet_id, p.topic, p.payload, p.retain, at, p.duplicate)
+            for at, p in enumerate(packets, first)
         ]
         self._last_arrival = deliveries[-1].received_at
         for packet in packets:

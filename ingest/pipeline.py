@@ -69,6 +69,7 @@ class Pipeline:
         on_registry: Callable[[Registry], None],
     ) -> None:
         self._layout, self._world, self._gate = start.layout, start.world, start.gate
+        self._gate_ahead = start.gate
         self._inbox, self._window, self._consumer, self._store = inbox, window, consumer, store
         self._backlog, self._metrics, self._limits = backlog, metrics, limits
         self._max_delay = max_delay
@@ -85,8 +86,8 @@ class Pipeline:
             await self._gather()
             deliveries = self._inbox.take()
             self._consumer.regulate()
-            gathered = await self._decode(deliveries, self._gate, self._backlog.gap)
-            self._gate = gathered.decoded.homes.gate.since(time.time_ns() // 1000 - self._limits.max_lateness)
+            gathered = await self._decode(deliveries, self._gate_ahead, self._backlog.gap)
+            self._gate_ahead = gathered.decoded.homes.gate
             await self._decoded.put(gathered)
 
     async def settle_batches(self) -> None:
@@ -135,8 +136,10 @@ class Pipeline:
         while True:
             if self._new_registry is not None:
                 await self._change_registry(*self._new_registry)
-            if gathered.layout is not self._layout:
-                gathered = await self._decode(gathered.deliveries, gathered.gate, gathered.gap)
+            # Decoded ahead, by a registry that changed since, or after presses of a batch that was dropped.
+            if gathered.layout is not self._layout or gathered.gate != self._gate:
+                gathered = await self._decode(gathered.deliveries, self._gate, gathered.gap)
+                self._gate_ahead = gathered.decoded.homes.gate
             try:
                 await self._settle_once(gathered)
             except OutdatedBatchError:
@@ -145,7 +148,7 @@ class Pipeline:
 
     async def _change_registry(self, registry: Registry, privacy: Privacy) -> None:
         self._new_registry = None
-        self._layout, self._world = await self._store.take_up(registry, privacy)
+        self._layout, self._world = await self._store.take_up(registry, privacy, self._gate)
         self._metrics.forget_figures()
         log.info("registry_taken_up", car_parks=len(registry.car_park), dwellings=len(registry.dwelling))
         self._on_registry(registry)
@@ -154,6 +157,7 @@ class Pipeline:
         """Reduce, commit, adopt, acknowledge."""
         deliveries, decoded = gathered.deliveries, gathered.decoded
         if deliveries and self._window.will_return(deliveries[0].epoch):
+            self._gate_ahead = self._gate
             return
         moment = self._backlog.judge(time.time_ns() // 1000, self._window.ratio)
         reduced = reduce(self._world, self._layout, decoded, moment)
@@ -166,7 +170,11 @@ class Pipeline:
                 return
             self._observe(outcome, deliveries, time.monotonic() - began)
         self._world = reduced.world
+        self._gate = decoded.homes.gate
         self._consumer.acknowledge(deliveries)
+        self._backlog.settled(deliveries[-1].received_at if deliveries else moment.now)
+        if not deliveries:
+            self._gate = self._gate.since(moment.now - self._limits.max_lateness)
         self._metrics.unacknowledged.set(self._window.unacknowledged)
         self._metrics.window_ratio.set(self._window.ratio)
         self._metrics.show_figures(self._layout.codes, self._world.figures)
@@ -174,13 +182,11 @@ class Pipeline:
             self._on_change()
 
     async def _settle_halves(self, gathered: Gathered) -> None:
-        deliveries, gate = gathered.deliveries, gathered.gate
+        deliveries = gathered.deliveries
         middle = len(deliveries) // 2
         log.warning("batch_halved", messages=len(deliveries))
         for part in (deliveries[:middle], deliveries[middle:]):
-            half = await self._decode(part, gate, gathered.gap)
-            gate = half.decoded.homes.gate
-            await self._settle(half)
+            await self._settle(await self._decode(part, self._gate, gathered.gap))
 
     async def _commit(self, reduced: Reduced, deliveries: Sequence[Delivery]) -> tuple[Reduced, Outcome]:
         """Commit; where the database refuses single readings, dead-letter those and commit the rest."""

@@ -160,6 +160,8 @@ class Publisher:
                 self._changed.set()
 
     async def _clear(self, client: aiomqtt.Client, topic: str) -> None:
+        self._sent.pop(topic, None)
+        self._sent_at.pop(topic, None)
         await client.publish(topic, b"", qos=_AT_LEAST_ONCE, retain=True)
         log.info("live_topic_cleared", reason="no car park of the registry")
 

@@ -34,13 +34,15 @@ class RegistryWatch:
 
     async def run(self, take_up: TakeUp) -> None:
         """Look for ever; once at the beginning, since the start may have waited long for the database."""
-        seen = None
+        taken = before = None
         while True:
             stamp = _stamp(self._settings.registry)
-            if stamp != seen or self._asked.is_set():
+            # Once it rests: a file that is still being written may look like a registry with nothing in it.
+            if (stamp != taken and stamp == before) or self._asked.is_set():
                 self._asked.clear()
-                seen = stamp
+                taken = stamp
                 await self._load(take_up)
+            before = stamp
             try:
                 async with asyncio.timeout(_LOOK_EVERY):
                     await self._asked.wait()

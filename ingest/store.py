@@ -73,16 +73,22 @@ class Store:
             except (psycopg.Error, OSError) as error:
                 await self._after_failure(error, tries, backoff)
 
-    async def take_up(self, registry: Registry, privacy: Privacy) -> tuple[Layout, World]:
-        """Write another registry and load the state of its assets, trying until it is done."""
+    async def take_up(self, registry: Registry, privacy: Privacy, gate: Gate) -> tuple[Layout, World]:
+        """Write another registry and load the state of its assets, trying until it is done.
+
+        Pauses of homes that consent from now on are written, too: until now they were only in the gate.
+        """
         backoff = Backoff()
         tries = 0
         while True:
             tries += 1
             try:
-                return await self._load(await self._connected(), registry, privacy)
+                loaded = await self._load(await self._connected(), registry, privacy)
+                await load.write_pauses(await self._connected(), gate)
             except (psycopg.Error, OSError) as error:
                 await self._after_failure(error, tries, backoff)
+            else:
+                return loaded
 
     async def register(self, newcomers: Sequence[Sensor]) -> None:
         """Give sensors seen for the first time their ids, in a transaction of their own, and make them known."""
@@ -115,20 +121,17 @@ class Store:
     async def commit(self, batch: Batch, is_outdated: Callable[[], bool]) -> Outcome:
         """Write a batch, trying until it is in, exactly once.
 
-        Raises OutdatedBatchError, before a try, where `is_outdated` says that it must be decoded again,
-        LeaseLostError where another process took over, PoisonError where the batch itself is refused,
-        SlowBatchError where it takes too long, and ArceauxError for anything that trying again would not mend.
+        Raises OutdatedBatchError, once it is certain that no try was committed, where `is_outdated` says that it must
+        be decoded again, LeaseLostError where another process took over, PoisonError where the batch itself is
+        refused, SlowBatchError where it takes too long, and ArceauxError for anything that trying again would not mend.
         """
         backoff = Backoff()
         tries = 0
         while True:
             tries += 1
-            # Not while it is unknown whether an earlier try was committed.
-            if is_outdated() and self._sent is None:
-                raise OutdatedBatchError
             try:
                 async with asyncio.timeout(_ATTEMPT_SECONDS):
-                    outcome = await self._attempt(batch)
+                    outcome = await self._attempt(batch, is_outdated)
             except (psycopg.Error, OSError, TimeoutError, OverflowError, TypeError, UnicodeEncodeError) as error:
                 # Not while it is unknown whether an earlier try was committed: a half would be taken for the whole.
                 if judge(error, tries) is Verdict.HALVE and batch.messages > 1 and self._sent is None:
@@ -173,7 +176,7 @@ class Store:
         layout = Layout.of(registry, ids, privacy, self._sensors)
         return layout, await load.load_world(connection, layout)
 
-    async def _attempt(self, batch: Batch) -> Outcome:
+    async def _attempt(self, batch: Batch, is_outdated: Callable[[], bool]) -> Outcome:
         """Try once. Where the COMMIT of an earlier try was cut off, find out whether it happened."""
         connection = await self._connected()
         async with connection.transaction():
@@ -187,6 +190,8 @@ class Store:
                     return self._sent
                 raise ArceauxError(f"worker {self._worker}: batch {committed} in the database, {self._batch} here")
             self._sent = None
+            if is_outdated():
+                raise OutdatedBatchError
             outcome = await self._transaction.write(connection, batch)
             self._sent = outcome
         return outcome

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from processors.decode import Decoded
-from processors.privacy import Privacy
+from processors.privacy import KEPT_BYTES, Privacy
 from processors.rejects import Reject
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
 from schemas.topics import ROUTES, Route
 
-KEPT_BYTES: Final = 64 * 1024
-"""As much of a payload as is kept; its size and digest tell the rest."""
 _MINUTE: Final = 60_000_000
 _SUMMARY: Final = "kept without payload; `seen` counts the readings of this minute"
 

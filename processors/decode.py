@@ -64,7 +64,7 @@ def decode(deliveries: Sequence[Delivery], layout: Layout, limits: Limits, gate:
     rejects: list[Reject] = []
     messages: Counter[Route] = Counter()
     refused: Counter[Route] = Counter()
-    homes = HomeDecoder(layout.homes, limits, gate, gap)
+    homes = HomeDecoder(layout, limits, gate, gap)
     routes = layout.routes
     for index, delivery in enumerate(deliveries):
         target = routes.get(delivery.topic) or _unlisted(delivery.topic, layout)
@@ -77,7 +77,8 @@ def decode(deliveries: Sequence[Delivery], layout: Layout, limits: Limits, gate:
             else:
                 rows[target.route].append(row)
         except RejectedError as fault:
-            rejects.append(Reject(index, target.route, fault.reason, fault.detail[:DETAIL_LENGTH]))
+            detail = fault.detail[:DETAIL_LENGTH]
+            rejects.append(Reject(index, target.route, fault.reason, detail, is_kept=fault.is_kept))
     events, late_events = _within_window(records(rows[Route.SPOT], SPOT_EVENT), limits, Route.SPOT)
     counts, late_counts = _within_window(records(rows[Route.COUNT], COUNT), limits, Route.COUNT)
     at_home = homes.finish()

@@ -4,7 +4,7 @@ Packs are collected and resolved together at the end of the batch, many thousand
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from processors import senml
 from processors.columns import READING, Records
 from processors.gate import Gap, Gate, Press
-from processors.homes import Home, Homes, Names, Shape, join
-from processors.layout import NO_ASSET, Target
+from processors.homes import Home, Names, Shape, join
+from processors.layout import NO_ASSET, Layout, Target
 from processors.rejects import UNROUTABLE, Limits, Reject, RejectedError
 from processors.sensors import NOT_FOUND, Newcomers, Sensor
 from schemas.delivery import Delivery
@@ -23,6 +23,13 @@ from schemas.reasons import Reason
 from schemas.topics import Route
 
 _PRESSES: Final = {b"on": True, b"off": False}
+
+_MOST_STRANGERS: Final = 10_000
+"""Homes not registered whose presses are remembered."""
+_MOST_KEPT: Final = 100
+"""Bad records of one pack that become dead letters of their own."""
+_LATE_ANSWER: Final = 60_000_000
+"""An acknowledgement written so long before a connection was lost may not have reached the broker."""
 
 Bools = NDArray[np.bool_]
 
@@ -45,17 +52,19 @@ class HomeReadings:
 
 class _Pack(NamedTuple):
     delivery: int
-    home: int
+    home: Home
     arrived: int
     retain: bool
+    duplicate: bool
     records: list[senml.Record]
 
 
 class HomeDecoder:
     """Takes the messages of homes in arrival order, and gives at the end what came of them."""
 
-    def __init__(self, homes: Homes, limits: Limits, gate: Gate, gap: Gap) -> None:
-        self._homes = homes
+    def __init__(self, layout: Layout, limits: Limits, gate: Gate, gap: Gap) -> None:
+        self._homes = layout.homes
+        self._privacy = layout.privacy
         self._limits = limits
         self._gate = gate
         self._gap = gap
@@ -65,22 +74,19 @@ class HomeDecoder:
 
     def take(self, index: int, delivery: Delivery, target: Target) -> None:
         """Take one message. Raises RejectedError for one that cannot be used whole."""
-        route = target.route
         if target.asset == NO_ASSET:
-            if route is Route.UNROUTABLE:
-                raise RejectedError(Reason.UNROUTABLE_TOPIC, UNROUTABLE)
-            raise RejectedError(Reason.UNKNOWN_ASSET, "the registry does not list this dwelling")
+            raise self._unknown(delivery, target.route)
         home = self._homes.homes[target.asset]
-        if route is Route.CONTROL:
-            self._press(home, delivery)
+        if target.route is Route.CONTROL:
+            if self._press(home.pseudonym, delivery) is None and delivery.payload and home.consents:
+                raise RejectedError(Reason.SCHEMA_VIOLATION, "expected on or off")
         elif not home.consents or self._gate.is_paused(home.pseudonym):
-            self._refused[route] += 1
-        elif route is Route.UNROUTABLE:
-            raise RejectedError(Reason.UNROUTABLE_TOPIC, UNROUTABLE)
+            self._refused[target.route] += 1
+        elif target.route is Route.UNROUTABLE:
+            raise RejectedError(Reason.UNROUTABLE_TOPIC, UNROUTABLE, is_kept=self._may_keep(home))
         else:
-            self._limits.check_size(delivery.payload)
-            records = _parse(delivery.payload)
-            self._packs.append(_Pack(index, target.asset, delivery.received_at, delivery.retain, records))
+            records = self._parse(delivery.payload, home)
+            self._packs.append(_Pack(index, home, delivery.received_at, delivery.retain, delivery.duplicate, records))
 
     def finish(self) -> HomeReadings:
         """Resolve the packs."""
@@ -88,17 +94,39 @@ class HomeDecoder:
         readings, rejects = self._resolve(newcomers) if self._packs else (np.empty(0, dtype=READING), ())
         return HomeReadings(readings, newcomers.sensors, tuple(self._presses), self._gate, rejects, self._refused)
 
-    def _press(self, home: Home, delivery: Delivery) -> None:
+    def _unknown(self, delivery: Delivery, route: Route) -> RejectedError:
+        """Judge a message of a dwelling that the registry does not list, yet."""
+        if route is Route.UNROUTABLE:
+            return RejectedError(Reason.UNROUTABLE_TOPIC, UNROUTABLE)
+        if route is Route.CONTROL and len(self._gate.pauses) < len(self._homes.homes) + _MOST_STRANGERS:
+            # Remembered, not stored: retained presses come at the connect only, and the home may be registered later.
+            self._press(self._privacy.pseudonym(self._privacy.topics.parse(delivery.topic).asset), delivery)
+        return RejectedError(Reason.UNKNOWN_ASSET, "the registry does not list this dwelling")
+
+    def _press(self, home: str, delivery: Delivery) -> bool | None:
         """Heed the red button, of homes that do not consent, too. An empty payload ends nothing."""
         is_on = _PRESSES.get(delivery.payload.strip(b' \t\r\n"').lower())
         if is_on is None:
-            if delivery.payload and home.consents:
-                raise RejectedError(Reason.SCHEMA_VIOLATION, "expected on or off")
-            return
+            return None
         at = self._gate.when_pressed(is_on=is_on, arrived=delivery.received_at, retain=delivery.retain, gap=self._gap)
-        press = Press(home.pseudonym, is_on, at)
-        self._presses.append(press)
-        self._gate = self._gate.pressed(press)
+        press = Press(home, is_on, at)
+        if self._gate.is_paused(home) != is_on:
+            if not self._presses:
+                self._gate = self._gate.copy()
+            self._gate.press(press)
+            self._presses.append(press)
+        return is_on
+
+    def _may_keep(self, home: Home) -> bool:
+        """Tell whether dead letters may keep payloads: what cannot be read may have been measured in a pause."""
+        return home.pseudonym not in self._gate.pauses
+
+    def _parse(self, payload: bytes, home: Home) -> list[senml.Record]:
+        try:
+            self._limits.check_size(payload)
+            return senml.parse(payload)
+        except (senml.PackError, RejectedError) as error:
+            raise RejectedError(error.reason, error.detail, is_kept=self._may_keep(home)) from None
 
     def _resolve(self, newcomers: Newcomers) -> tuple[Records, tuple[Reject, ...]]:
         """Pass the records of all packs by everything that a reading can fail at, in order."""
@@ -126,21 +154,33 @@ class HomeDecoder:
         readings = np.empty(int(good.sum()), dtype=READING)
         readings["delivery"], readings["record"], readings["time"] = deliveries[good], resolved.record[good], time[good]
         readings["sensor"], readings["value"] = sensor[good], value[good]
-        rejects = (
-            Reject(int(deliveries[index]), Route.SENML, reason, detail, int(resolved.record[index]))
-            for index, (reason, detail) in sorted(faults.items())
-        )
-        return readings, tuple(rejects)
+        return readings, self._rejects(faults, resolved)
+
+    def _rejects(self, faults: Mapping[int, tuple[Reason, str]], resolved: senml.Resolved) -> tuple[Reject, ...]:
+        """Give the faulty records; of a home with a pause, and of many in one pack, they are only counted."""
+        rejects = []
+        kept: Counter[int] = Counter()
+        for index, (reason, detail) in sorted(faults.items()):
+            pack = self._packs[int(resolved.pack[index])]
+            kept[pack.delivery] += 1
+            is_kept = self._may_keep(pack.home) and kept[pack.delivery] <= _MOST_KEPT
+            record = int(resolved.record[index])
+            rejects.append(Reject(pack.delivery, Route.SENML, reason, detail, record, is_kept=is_kept))
+        return tuple(rejects)
 
     def _is_refused(self, resolved: senml.Resolved, time: NDArray[np.int64]) -> Bools:
-        """Tell records whose time lies in a pause, and retained ones that do not tell how old they are."""
+        """Tell records whose time lies in a pause or may do so, and retained ones that do not tell how old they are."""
         retained = _of_packs([pack.retain for pack in self._packs], resolved).astype(bool)
         is_refused = retained & resolved.is_relative
         begin = 0
         for pack in self._packs if self._gate.pauses else ():
             part = slice(begin, begin + len(pack.records))
             begin = part.stop
-            is_refused[part] |= self._gate.covers(self._homes.homes[pack.home].pseudonym, time[part])
+            home = pack.home.pseudonym
+            is_refused[part] |= self._gate.covers(home, time[part])
+            # A redelivery arrived for the first time before the gap, perhaps in a pause that has ended since.
+            if pack.duplicate and self._gate.touches(home, self._gap.began - _LATE_ANSWER, pack.arrived):
+                is_refused[part] |= resolved.is_relative[part]
         return is_refused & ~resolved.is_carrier
 
     def _shape(self, resolved: senml.Resolved, wanted: Bools, newcomers: Newcomers) -> Shape:
@@ -167,13 +207,6 @@ class HomeDecoder:
             faults.setdefault(index, (Reason.TIME_IN_FUTURE, f"time: {seconds(index)} s after its arrival"))
         for index in np.flatnonzero(known & beyond).tolist():
             faults.setdefault(index, (Reason.VALUE_OUT_OF_RANGE, "v: beyond what the sensor or its kind can measure"))
-
-
-def _parse(payload: bytes) -> list[senml.Record]:
-    try:
-        return senml.parse(payload)
-    except senml.PackError as error:
-        raise RejectedError(error.reason, error.detail) from None
 
 
 def _of_packs(values: Sequence[int], resolved: senml.Resolved) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ A pause is an interval [began, ended) in microseconds since 1970. A reading is r
 its time lies in one, whenever it arrives. Only an explicit `off` ends a pause.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,14 +36,15 @@ class Press(NamedTuple):
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Gate:
-    """The pauses of every home, by pseudonym, in order. Immutable: a press gives another gate.
+    """The pauses of every home, by pseudonym, in order.
 
-    Also of homes without consent, which are in no table: the day they consent, their button is heeded.
+    Also of homes without consent and of some that are not registered, which are in no table: the day they are, and
+    consent, their button is heeded.
     """
 
-    pauses: Mapping[str, tuple[Pause, ...]] = field(default_factory=dict)
+    pauses: dict[str, tuple[Pause, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: Iterable[tuple[str, Pause]]) -> "Gate":
@@ -66,16 +67,25 @@ class Gate:
         may_be_older = is_on and (retain or gap.is_open)
         return max(0, min(gap.began, arrived)) if may_be_older else arrived
 
-    def pressed(self, press: Press) -> "Gate":
-        """Give the gate after a press. On while on, and off while off, change nothing."""
+    def copy(self) -> "Gate":
+        """Give a gate that can be pressed without changing this one."""
+        return Gate(dict(self.pauses))
+
+    def press(self, press: Press) -> bool:
+        """Take a press; tell whether it changed anything. On while on, and off while off, do not."""
         held = self.pauses.get(press.home, ())
         if self.is_paused(press.home) == press.is_on:
-            return self
+            return False
         if press.is_on:
             after = (*held, Pause(press.at))
         else:
             after = tuple(Pause(p.began, max(p.began, press.at)) if p.ended == FOREVER else p for p in held)
-        return Gate({**self.pauses, press.home: after})
+        self.pauses[press.home] = after
+        return True
+
+    def touches(self, home: str, began: int, ended: int) -> bool:
+        """Tell whether a pause of a home reaches into an interval."""
+        return any(pause.began < ended and pause.ended > began for pause in self.pauses.get(home, ()))
 
     def covers(self, home: str, times: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which times lie in a pause of a home."""
@@ -86,5 +96,7 @@ class Gate:
 
     def since(self, oldest: int) -> "Gate":
         """Forget the pauses that no reading still accepted can lie in."""
+        if all(pause.ended > oldest for pauses in self.pauses.values() for pause in pauses):
+            return self
         kept = {home: tuple(p for p in pauses if p.ended > oldest) for home, pauses in self.pauses.items()}
         return Gate({home: pauses for home, pauses in kept.items() if pauses})

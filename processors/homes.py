@@ -83,12 +83,12 @@ class Homes:
         )
         return cls(homes, sensors, {home.dwelling: index for index, home in enumerate(homes)})
 
-    def shape(self, index: int, names: Names, new: Newcomers) -> Shape:
+    def shape(self, home: Home, names: Names, new: Newcomers) -> Shape:
         """Find the sensors of a pack; those met for the first time are added to `new`."""
-        key = (index, names)
+        key = (home.id, names)
         shape = self._remembered.get(key)
         if shape is None:
-            shape = self._resolve(self.homes[index], names, new)
+            shape = self._resolve(home, names, new)
             # Nothing that rests on a sensor not registered yet: whether it will be is not known here.
             is_full = any(reason is Reason.SENSOR_LIMIT_REACHED for reason, _ in shape.faults.values())
             is_certain = shape.columns["sensor"].max(initial=NOT_FOUND) < len(self.sensors)

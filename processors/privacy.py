@@ -21,6 +21,10 @@ from schemas.topics import Route, Topics
 NOBODY: Final = "-"
 """Stands for a home that must not be named; no id can be it."""
 _DIGEST_LABEL: Final = b"arceaux dead letters"
+KEPT_BYTES: Final = 64 * 1024
+"""As much of a payload as is kept; its size and digest tell the rest."""
+_WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""What an id can stand in."""
 _MAY_HIDE: Final = re.compile(r'[^\t\r\n -~\u00a0-\uffff]|\\|"vd"|[A-Za-z0-9+/_-]{32,}')
 """Control characters, an escape, or what may be base64: an id in there would not be found."""
 
@@ -36,70 +40,83 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Privacy:
-    """The pseudonyms of the registry's homes, and what follows from them for dead letters."""
+    """The pseudonyms of the registry's homes, and what follows from them for dead letters.
+
+    `sizes` are the lengths of the ids, the longest first.
+    """
 
     topics: Topics
     pseudonyms: Mapping[str, str] = field(repr=False)
     key: bytes = field(repr=False)
     digest_key: bytes = field(repr=False)
+    sizes: tuple[int, ...]
 
     @classmethod
     def of(cls, registry: Registry, topics: Topics, key: bytes) -> Self:
         """Give every home of the registry its pseudonym."""
         pseudonyms = {home.id: pseudonym(key, home.id) for home in registry.dwelling}
-        return cls(topics, pseudonyms, key, hmac.digest(key, _DIGEST_LABEL, "sha256"))
+        sizes = sorted({len(home.id) for home in registry.dwelling}, reverse=True) or [0]
+        return cls(topics, pseudonyms, key, hmac.digest(key, _DIGEST_LABEL, "sha256"), tuple(sizes))
 
     def of_homes(self, registry: Registry) -> Self:
         """Give the homes of another registry their pseudonyms, under the same key."""
         return self.of(registry, self.topics, self.key)
 
+    def pseudonym(self, dwelling: str) -> str:
+        """Give the pseudonym of any home, registered or not."""
+        return self.pseudonyms.get(dwelling) or pseudonym(self.key, dwelling)
+
     def keep(self, reject: Reject, delivery: Delivery) -> Kept:
         """Tell what is kept of a rejected message, or of the one record of it that is."""
-        payload = delivery.payload
-        if reject.record != WHOLE:
-            payload = senml.excerpt(payload, reject.record)
+        payload: bytes | None = delivery.payload
+        if reject.record != WHOLE and reject.is_kept:
+            payload = senml.excerpt(delivery.payload, reject.record)
         parsed = self.topics.parse(delivery.topic)
         if not parsed.is_home:
-            digest = hashlib.sha256(delivery.topic.encode() + b"\0" + payload).digest()
-            return Kept(delivery.topic, payload, len(payload), digest)
-        message = delivery.topic.encode() + b"\0" + payload
-        digest = hmac.digest(self.digest_key, message, "sha256")
+            digest = hashlib.sha256(delivery.topic.encode() + b"\0" + delivery.payload).digest()
+            return Kept(delivery.topic, delivery.payload, len(delivery.payload), digest)
         if parsed.asset not in self.pseudonyms or reject.reason is Reason.IDENTITY_MISMATCH:
-            return Kept(self._nobodys_topic(parsed.route), None, len(payload), digest)
-        veiled = None if reject.route is Route.CONTROL else self.veil_payload(payload)
-        if veiled is None and parsed.route is Route.UNROUTABLE:
-            # One summary a source: what it writes behind its name must not make another row each time.
-            return Kept(f"{self.topics.root}/dwellings/{self.pseudonyms[parsed.asset]}", None, len(payload), digest)
+            return Kept(self._source(NOBODY, parsed.route), None, 0, b"")
+        is_kept = reject.is_kept and reject.route is not Route.CONTROL
+        veiled = self.veil_payload(payload) if payload is not None and is_kept else None
+        if payload is None or veiled is None:
+            return Kept(self._source(self.pseudonyms[parsed.asset], parsed.route), None, 0, b"")
+        digest = hmac.digest(self.digest_key, delivery.topic.encode() + b"\0" + payload, "sha256")
         return Kept(self.veil(delivery.topic), veiled, len(payload), digest)
 
     def veil(self, text: str) -> str:
         """Put pseudonyms in place of ids, wherever they stand in a text, the longest first."""
-        sizes = sorted({len(dwelling) for dwelling in self.pseudonyms}, reverse=True)
-        parts, at, begin = [], 0, 0
-        while at < len(text):
-            found = next((text[at : at + size] for size in sizes if text[at : at + size] in self.pseudonyms), None)
-            if found is None:
-                at += 1
-                continue
-            parts += [text[begin:at], self.pseudonyms[found]]
-            begin = at = at + len(found)
+        parts, begin = [], 0
+        for match in _WORD.finditer(text):
+            at, end = match.span()
+            while at < end:
+                found = next((text[at : at + n] for n in self.sizes if text[at : at + n] in self.pseudonyms), None)
+                if found is None:
+                    at += 1
+                    continue
+                parts += [text[begin:at], self.pseudonyms[found]]
+                begin = at = at + len(found)
         return "".join([*parts, text[begin:]])
 
     def veil_payload(self, payload: bytes) -> bytes | None:
-        """Give a payload without ids; None where one could hide in it."""
+        """Give as much of a payload as may be kept, without ids; None where one could hide in it."""
         try:
             text = payload.decode()
         except UnicodeDecodeError:
             return None
-        return None if _MAY_HIDE.search(text) else self.veil(text).encode()
+        if _MAY_HIDE.search(text):
+            return None
+        # Cut first, to veil no more than is kept, but not through an id.
+        return self.veil(text[: KEPT_BYTES + self.sizes[0]]).encode()[:KEPT_BYTES]
 
-    def _nobodys_topic(self, route: Route) -> str:
+    def _source(self, home: str, route: Route) -> str:
+        """Give the topic of a summary: one a source, whatever a home writes behind its name."""
         match route:
             case Route.SENML:
-                return self.topics.senml(NOBODY)
+                return self.topics.senml(home)
             case Route.CONTROL:
-                return self.topics.pause(NOBODY)
-        return f"{self.topics.root}/dwellings/{NOBODY}"
+                return self.topics.pause(home)
+        return f"{self.topics.root}/dwellings/{home}"
 
 
 def pseudonym(key: bytes, dwelling: str) -> str:

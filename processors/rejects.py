@@ -28,19 +28,24 @@ class Limits:
 
 
 class Reject(NamedTuple):
-    """A reading that becomes a dead letter: its message's index in the batch, its record there, and why."""
+    """A reading that becomes a dead letter: its message's index in the batch, its record there, and why.
+
+    Without `is_kept` nothing of its payload may be kept: it is only counted.
+    """
 
     delivery: int
     route: Route
     reason: Reason
     detail: str
     record: int = WHOLE
+    is_kept: bool = True
 
 
 class RejectedError(Exception):
-    """A message that is rejected whole."""
+    """A message that is rejected whole; without `is_kept` nothing of its payload may be kept."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, *, is_kept: bool = True) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.is_kept = is_kept

@@ -108,10 +108,10 @@ def parse(payload: bytes) -> list[Record]:
     return records
 
 
-def excerpt(payload: bytes, number: int) -> bytes:
+def excerpt(payload: bytes, number: int) -> bytes | None:
     """Give one record of a pack that parses as a pack of its own, with the base fields in force, in the same format.
 
-    A record that cannot be written again is given as the pack it came in.
+    None for a record that cannot be written again, such as one that holds itself.
     """
     alone = _with_bases(payload)[number]
     try:
@@ -121,7 +121,7 @@ def excerpt(payload: bytes, number: int) -> bytes:
         back = {label: key for key, label in _CBOR_LABELS.items()}
         return cbor2.dumps([{back.get(label, label): value for label, value in alone.items()}])
     except (ValueError, cbor2.CBOREncodeError):
-        return payload
+        return None
 
 
 def resolve(packs: Sequence[Sequence[Record]]) -> Resolved:

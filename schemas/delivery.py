@@ -7,7 +7,8 @@ class Delivery(NamedTuple):
     """A PUBLISH packet with where and when it came in.
 
     `epoch` numbers the connection: a packet identifier means nothing outside its own. `packet_id` is None for
-    QoS 0. `received_at` is microseconds since 1970.
+    QoS 0. `received_at` is microseconds since 1970. `duplicate` is the broker's word that it sends this not for the
+    first time; nothing is deduplicated by it.
     """
 
     epoch: int
@@ -16,3 +17,4 @@ class Delivery(NamedTuple):
     payload: bytes
     retain: bool
     received_at: int
+    duplicate: bool = False

@@ -92,13 +92,22 @@ class Spot(_Entry):
     maximum_stay: Duration | None = None
 
 
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("expected text without control characters")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_one_line)]
+
+
 class CarPark(_Entry):
     """A car park or a stretch of street bays: one live figure."""
 
     code: TopicLevel
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[Text, Field(min_length=1)]
     aliases: tuple[str, ...] = ()
-    zone: str = ""
+    zone: Text = ""
     capacity: Annotated[int, Field(ge=1, le=INT32_MAX)]
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None

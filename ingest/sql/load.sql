@@ -51,6 +51,13 @@ RETURNING dwelling_id, name, unit, id
 -- name: sensors
 SELECT id, dwelling_id, name, kind, unit FROM sensor ORDER BY id
 
+-- name: add_pauses
+INSERT INTO pause (dwelling_id, began_at, ended_at)
+SELECT id, began_at, ended_at
+FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) AS known (pseudonym, began_at, ended_at)
+JOIN dwelling USING (pseudonym)
+ON CONFLICT (dwelling_id, began_at) DO NOTHING
+
 -- name: pauses
 SELECT pseudonym, began_at, ended_at FROM pause JOIN dwelling ON dwelling.id = dwelling_id
 

@@ -1,11 +1,13 @@
 """Homes for the unit tests: what they send, and what is kept of it, with sensors called by their names."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from unit.worlds import GATE, HOMES, LIMITS, NO_GAP, NOW, TOPICS, deliver, layout_of
 
+from processors import senml
 from processors.decode import Decoded, decode
 from processors.gate import Gap, Gate, Pause
 from processors.rejects import Limits
@@ -13,6 +15,7 @@ from processors.sensors import Sensor
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
 from schemas.registry import Registry
+from schemas.topics import Route
 
 HUT = TOPICS.senml("hut-01")
 """Consents; its sensors are those of `unit.worlds`."""
@@ -86,3 +89,31 @@ def reasons(decoded: Decoded) -> list[tuple[int, int, Reason]]:
 def paused(home: str, *pauses: Pause) -> Gate:
     """Give the gate of a home, by pseudonym, with pauses."""
     return Gate.of((home, pause) for pause in pauses)
+
+
+def records_in(payload: bytes) -> int:
+    """Count the readings that a pack stands for: 1 where it cannot be read, else its records but for carriers."""
+    try:
+        records = senml.parse(payload)
+    except senml.PackError:
+        return 1
+    return len(records) - int(senml.resolve([records]).is_carrier.sum())
+
+
+def assert_accounted(decoded: Decoded, sent: list[Delivery]) -> None:
+    """Check that every record of every message became one reading, one reject or one refusal, on its own route."""
+    stored = decoded.homes.readings[["delivery", "record"]].tolist()
+    used = [*stored, *((reject.delivery, reject.record) for reject in decoded.rejects)]
+    assert len(set(used)) == len(used)
+    assert decoded.messages.total() == len(sent)
+    wanted: Counter[Route] = Counter()
+    for delivery in sent:
+        topic = TOPICS.parse(delivery.topic)
+        if topic.route is Route.SENML:
+            wanted[Route.SENML] += records_in(delivery.payload) if topic.asset in {"hut-01", "hut-0"} else 1
+        elif topic.route is Route.UNROUTABLE:
+            wanted[Route.UNROUTABLE] += 1
+    rejected = Counter(reject.route for reject in decoded.rejects)
+    for route in (Route.SENML, Route.UNROUTABLE):
+        assert len(decoded.readings.get(route, ())) + rejected[route] + decoded.refused[route] == wanted[route]
+    assert decoded.refused[Route.CONTROL] == 0

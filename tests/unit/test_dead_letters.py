@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.worlds import GATE, LAYOUT, LIMITS, NO_GAP, NOW, SECOND, TOPICS, decoded_of, deliver
 
-from processors.dead_letters import KEPT_BYTES, DeadLetter, Tally, dead_letters, tally
+from processors.dead_letters import DeadLetter, Tally, dead_letters, tally
 from processors.decode import decode
+from processors.privacy import KEPT_BYTES
 from processors.reduce import Moment, World, reduce
 from processors.rejects import Limits, Reject
 from schemas.delivery import Delivery

@@ -1,7 +1,6 @@
 """Messages of homes: who is heard, what is stored, and that every record is accounted for."""
 
 import json
-from collections import Counter
 from typing import Any
 
 import cbor2
@@ -18,54 +17,23 @@ from unit.households import (
     UNKNOWN,
     Household,
     Stored,
+    assert_accounted,
     pack,
     paused,
-    press,
     reasons,
 )
 from unit.senml_reference import CARRIER, FAULTY, REFUSED, Record, packs, resolve_pack, to_cbor, to_json
 from unit.worlds import DAY, GATE, HOUR, LAYOUT, LIMITS, MINUTE, NO_GAP, NOW, SECOND, TOPICS, deliver
 
-from processors import senml
-from processors.decode import Decoded, decode
-from processors.gate import Gap, Pause, Press
+from processors.decode import decode
+from processors.gate import Gap, Pause
 from processors.rejects import WHOLE, Limits, Reject
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
 from schemas.topics import Route
 
-GONE = Gap(NOW - HOUR, is_open=False)
-"""We were away for an hour, and have heard all of it."""
 BACK = Gap(NOW - HOUR, is_open=True)
 """We were away, and what was queued for us is arriving."""
-
-
-def records_in(payload: bytes) -> int:
-    """Count the readings that a pack stands for: 1 where it cannot be read, else its records but for carriers."""
-    try:
-        records = senml.parse(payload)
-    except senml.PackError:
-        return 1
-    return len(records) - int(senml.resolve([records]).is_carrier.sum())
-
-
-def assert_accounted(decoded: Decoded, sent: list[Delivery]) -> None:
-    """Check that every record of every message became one reading, one reject or one refusal, on its own route."""
-    stored = decoded.homes.readings[["delivery", "record"]].tolist()
-    used = [*stored, *((reject.delivery, reject.record) for reject in decoded.rejects)]
-    assert len(set(used)) == len(used)
-    assert decoded.messages.total() == len(sent)
-    wanted: Counter[Route] = Counter()
-    for delivery in sent:
-        topic = TOPICS.parse(delivery.topic)
-        if topic.route is Route.SENML:
-            wanted[Route.SENML] += records_in(delivery.payload) if topic.asset in {"hut-01", "hut-0"} else 1
-        elif topic.route is Route.UNROUTABLE:
-            wanted[Route.UNROUTABLE] += 1
-    rejected = Counter(reject.route for reject in decoded.rejects)
-    for route in (Route.SENML, Route.UNROUTABLE):
-        assert len(decoded.readings.get(route, ())) + rejected[route] + decoded.refused[route] == wanted[route]
-    assert decoded.refused[Route.CONTROL] == 0
 
 
 def test_a_pack_becomes_rows() -> None:
@@ -187,136 +155,6 @@ def test_a_topic_that_leads_nowhere_is_rejected(topic: str, reason: Reason, rout
     """A home that nobody registered is unknown, a topic that nobody expects unroutable."""
     (reject,) = Household().decode(deliver(topic, b'[{"n":"a","v":1}]')).rejects
     assert (reject.reason, reject.route, reject.record) == (reason, route, WHOLE)
-
-
-def test_a_pause_holds_in_order_of_arrival() -> None:
-    """Inside a batch, what arrives between on and off is refused, and nothing else."""
-    homes = Household()
-    at = [NOW + second * SECOND for second in range(6)]
-    sent = [
-        pack({"n": "a", "v": 0}, received_at=at[0]),
-        press(b"on", received_at=at[1]),
-        pack({"n": "a", "v": 2}, {"n": "b", "v": 2}, received_at=at[2]),
-        pack({"n": "a", "v": 2}, topic=OTHER, received_at=at[2]),
-        press(b"off", received_at=at[3]),
-        pack({"n": "a", "v": 4}, {"n": "a", "v": 2, "t": -2}, {"n": "a", "v": 3, "t": -1}, received_at=at[4]),
-    ]
-    decoded = homes.decode(*sent)
-    assert [(stored.value, stored.time) for stored in homes.stored(decoded)] == [
-        (0, at[0]),
-        (2, at[2]),
-        (4, at[4]),
-        (3, at[3]),
-    ]
-    assert decoded.refused == {Route.SENML: 1 + 1}
-    assert decoded.messages == {Route.SENML: 4, Route.CONTROL: 2}
-    mine = homes.pseudonym("hut-01")
-    assert decoded.homes.presses == (Press(mine, is_on=True, at=at[1]), Press(mine, is_on=False, at=at[3]))
-    assert decoded.homes.gate.pauses == {mine: (Pause(at[1], at[3]),)}
-
-
-def test_the_gate_goes_from_batch_to_batch() -> None:
-    """A pause of one batch holds in the next, until its off; the gate given stays as it is."""
-    homes = Household()
-    first = homes.decode(press(b"on"))
-    second = homes.decode(pack({"n": "a", "v": 1}), gate=first.homes.gate)
-    third = homes.decode(press(b"off"), pack({"n": "a", "v": 1}), gate=second.homes.gate)
-    assert [len(decoded.homes.readings) for decoded in (first, second, third)] == [0, 0, 1]
-    assert not GATE.pauses
-
-
-def test_a_paused_home_is_refused_unparsed() -> None:
-    """What arrives in a pause is not looked at, on any of its topics."""
-    homes = Household()
-    gate = paused(homes.pseudonym("hut-01"), Pause(NOW - HOUR))
-    sent = [deliver(HUT, b"["), deliver(HUT, bytes(300_000)), deliver("city/dwellings/hut-01/x", b""), pack({}, {})]
-    decoded = homes.decode(*sent, gate=gate)
-    assert decoded.refused == {Route.SENML: 3, Route.UNROUTABLE: 1}
-    assert not decoded.rejects
-
-
-def test_a_reading_of_a_past_pause_is_refused_whenever_it_arrives() -> None:
-    """A pause holds its beginning and not its end, for relative and absolute times, faulty records and strings."""
-    homes = Household()
-    gate = paused(homes.pseudonym("hut-01"), Pause(NOW - 20 * SECOND, NOW - 10 * SECOND))
-    records: list[Record] = [{"n": KITCHEN, "v": 20, "t": seconds} for seconds in (-21, -20, -15, -10, 0)]
-    records += [record | {"t": NOW // SECOND + record["t"]} for record in records]
-    records += [{"n": KITCHEN, "v": 99, "t": -15}, {"n": "new", "v": 1, "t": -15}, {"n": "a", "vs": "x", "t": -15}]
-    records += [{"n": "hut-02", "v": 1, "t": -15}, {"n": KITCHEN, "v": "x", "t": -15}]
-    sent = [pack(*records), pack(*records[:5], topic=OTHER)]
-    decoded = homes.decode(*sent, gate=gate)
-    ages = [(NOW - stored.time) // SECOND for stored in homes.stored(decoded)]
-    assert ages == [21, 10, 0, 21, 10, 0, 21, 20, 15, 10, 0]
-    assert decoded.refused[Route.SENML] == 9
-    assert not decoded.rejects
-    assert [sensor.name for sensor in decoded.homes.newcomers] == [KITCHEN]
-    assert_accounted(decoded, sent)
-
-
-@pytest.mark.parametrize(
-    ("retain", "gap", "began"),
-    [(False, GONE, NOW), (True, GONE, NOW - HOUR), (False, BACK, NOW - HOUR), (True, BACK, NOW - HOUR)],
-)
-def test_an_on_that_may_be_older_is_dated_from_before_the_gap(retain: bool, gap: Gap, began: int) -> None:
-    """Retained, or queued while we were away: what was measured since is refused, in the same batch, too."""
-    homes = Household()
-    sent = [
-        pack({"n": "a", "v": 1, "t": -1800}, {"n": "a", "v": 2, "t": -7200}, received_at=NOW - 1),
-        press(b"on", retain=retain),
-    ]
-    decoded = homes.decode(*sent, gap=gap)
-    assert decoded.homes.gate.pauses == {homes.pseudonym("hut-01"): (Pause(began),)}
-    assert decoded.homes.readings["value"].tolist() == ([1, 2] if began == NOW else [2])
-    assert_accounted(decoded, sent)
-
-
-def test_an_off_ends_a_pause_when_it_arrives() -> None:
-    """Even one that was queued: what was not to be recorded is not, for want of the exact minute."""
-    homes = Household()
-    gate = paused(homes.pseudonym("hut-01"), Pause(NOW - DAY))
-    after = homes.decode(press(b"off", retain=True), gate=gate, gap=BACK).homes.gate
-    assert after.pauses == {homes.pseudonym("hut-01"): (Pause(NOW - DAY, NOW),)}
-
-
-@pytest.mark.parametrize("payload", [b"on", b"ON", b"On", b'"on"', b'"ON"', b" on\r\n", b'\t"on" '])
-def test_on_is_read_in_any_case_and_in_quotes(payload: bytes) -> None:
-    """However a button writes it."""
-    homes = Household()
-    assert homes.decode(press(payload)).homes.gate.is_paused(homes.pseudonym("hut-01"))
-
-
-@pytest.mark.parametrize("payload", [b"off", b"OFF", b"Off", b'"off"', b" off\n"])
-def test_off_is_read_in_any_case_and_in_quotes(payload: bytes) -> None:
-    """However a button writes it."""
-    homes = Household()
-    gate = paused(homes.pseudonym("hut-01"), Pause(NOW))
-    assert not homes.decode(press(payload), gate=gate).homes.gate.is_paused(homes.pseudonym("hut-01"))
-
-
-@pytest.mark.parametrize("is_on", [True, False])
-@pytest.mark.parametrize(
-    "payload",
-    [b"", b"o", b"onn", b"o n", b"offoff", b"1", b"true", b"{}", b"\xff", b"\x00", b"\xef\xbb\xbfon", b"on" * 999],
-)
-def test_only_on_and_off_change_anything(payload: bytes, is_on: bool) -> None:
-    """An empty payload clears what was retained and ends nothing; all else violates the schema."""
-    homes = Household()
-    gate = paused(homes.pseudonym("hut-01"), Pause(NOW - HOUR)) if is_on else GATE
-    decoded = homes.decode(press(payload, retain=True), gate=gate)
-    assert decoded.homes.gate == gate
-    assert decoded.homes.presses == ()
-    assert reasons(decoded) == ([(0, WHOLE, Reason.SCHEMA_VIOLATION)] if payload else [])
-    assert decoded.messages == {Route.CONTROL: 1}
-    assert not decoded.refused
-
-
-def test_a_home_that_does_not_consent_can_pause_and_makes_no_dead_letter() -> None:
-    """Its button is heeded for the day it consents; of what nobody understands nothing is kept."""
-    homes = Household()
-    sent = [press(payload, topic=TOPICS.pause("hut-02")) for payload in (b"on", b"garbage", b"")]
-    decoded = homes.decode(*sent)
-    assert decoded.homes.gate.is_paused(homes.pseudonym("hut-02"))
-    assert not decoded.rejects
 
 
 def test_a_retained_pack_tells_only_what_has_a_time() -> None:

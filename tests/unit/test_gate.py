@@ -53,11 +53,18 @@ def test_without_pauses_nothing_is_covered() -> None:
     assert covered(Gate.of([(HOME, Pause(0))]), []) == []
 
 
-def test_a_press_gives_another_gate() -> None:
+def pressed(gate: Gate, press: Press) -> Gate:
+    """Press a copy."""
+    after = gate.copy()
+    after.press(press)
+    return after
+
+
+def test_a_press_of_a_copy_leaves_the_gate() -> None:
     """A batch that is not committed must leave the gate as it was."""
     gate = Gate.of([(NEIGHBOUR, Pause(1, 2))])
-    on = gate.pressed(Press(HOME, is_on=True, at=NOW))
-    off = on.pressed(Press(HOME, is_on=False, at=NOW + HOUR))
+    on = pressed(gate, Press(HOME, is_on=True, at=NOW))
+    off = pressed(on, Press(HOME, is_on=False, at=NOW + HOUR))
     assert [one.is_paused(HOME) for one in (gate, on, off)] == [False, True, False]
     assert off.pauses == {HOME: (Pause(NOW, NOW + HOUR),), NEIGHBOUR: (Pause(1, 2),)}
 
@@ -66,12 +73,13 @@ def test_a_press_gives_another_gate() -> None:
 def test_pressing_again_changes_nothing(is_on: bool) -> None:
     """On while on does not begin anew, and off while off ends nothing."""
     gate = Gate.of([(HOME, Pause(NOW, FOREVER if is_on else NOW + 1))])
-    assert gate.pressed(Press(HOME, is_on, NOW + HOUR)) is gate
+    assert gate.press(Press(HOME, is_on, NOW + HOUR)) is False
+    assert gate == Gate.of([(HOME, Pause(NOW, FOREVER if is_on else NOW + 1))])
 
 
 def test_a_pause_does_not_end_before_it_began() -> None:
     """A clock that was set back leaves an empty pause."""
-    gate = Gate().pressed(Press(HOME, is_on=True, at=NOW)).pressed(Press(HOME, is_on=False, at=NOW - HOUR))
+    gate = pressed(pressed(Gate(), Press(HOME, is_on=True, at=NOW)), Press(HOME, is_on=False, at=NOW - HOUR))
     assert gate.pauses[HOME] == (Pause(NOW, NOW),)
 
 
@@ -104,7 +112,7 @@ def test_a_moment_is_covered_if_the_button_was_on(presses: list[tuple[str, bool,
     gate, now, last, state = Gate(), 0, False, False
     for home, is_on, wait in presses:
         now += wait
-        gate = gate.pressed(Press(home, is_on, now))
+        gate = pressed(gate, Press(home, is_on, now))
         if home == HOME:
             state = is_on
             last = is_on if now <= moment else last
@@ -130,3 +138,9 @@ def test_a_pause_that_lasts_is_never_forgotten() -> None:
     """However long ago it began."""
     gate = Gate.of([(HOME, Pause(0)), (NEIGHBOUR, Pause(0, NOW - MINUTE))])
     assert gate.since(NOW).pauses == {HOME: (Pause(0),)}
+
+
+@pytest.mark.parametrize(("began", "ended", "touches"), [(0, 5, False), (0, 6, True), (9, 20, True), (10, 20, False)])
+def test_a_pause_touches_what_it_overlaps(began: int, ended: int, touches: bool) -> None:
+    """Half open on both sides."""
+    assert Gate.of([(HOME, Pause(5, 10))]).touches(HOME, began, ended) is touches
