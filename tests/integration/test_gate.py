@@ -173,3 +173,26 @@ async def test_a_wrong_registry_is_refused_and_the_old_one_kept(
     await eventually(figure, lambda free: free == 5)
     change(registry_path, right)
     await eventually(figure, lambda free: free is None)
+
+
+async def test_a_button_pressed_before_consent_is_heeded_after_it(
+    service: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path
+) -> None:
+    """Of a home that is registered later and of one that consents later; over a restart, too."""
+    agreed = read(registry_path)
+    late = '\n[[dwelling]]\nid = "late"\ndistrict = "antigone"\nconsent = true\n'
+    change(registry_path, agreed.replace("consent = true", "consent = false", 1))
+    await publish_retained(broker.url, PAUSE, b"on")
+    await publish_retained(broker.url, "city/dwellings/late/pause", b"on")
+    await service.start_ready()
+    await settled(ask, messages=2)
+    change(registry_path, agreed + late)
+    await eventually(lambda: open_pauses(ask), lambda count: count == 2)
+
+    for refused in (2, 4):
+        await publish(broker.url, [(SENML, pack(1)), ("city/dwellings/late/senml", pack(2))])
+        await settled(ask, refused=refused)
+        assert await service.stop() == 0
+        await service.start_ready()
+    assert await values(ask) == []
+    assert await service.stop() == 0

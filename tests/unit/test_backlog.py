@@ -7,6 +7,7 @@ from unit.worlds import HOUR, MINUTE, NOW, SECOND
 
 from ingest.backlog import Backlog
 from processors.columns import NEVER
+from processors.gate import Gap
 from processors.reduce import Moment
 
 
@@ -141,3 +142,36 @@ def test_the_clock_never_turns_back_nor_runs_ahead(steps: list[tuple[int, float,
             held_since = None
             assert moment.clock == now
         clock = moment.clock
+
+
+def test_the_gap_is_open_until_what_was_queued_has_arrived() -> None:
+    """Ticks without a connection do not close it, nor does it begin anew with every attempt."""
+    backlog = Backlog(NOW - HOUR)
+    assert backlog.gap == Gap(NOW - HOUR, is_open=True)
+    backlog.connected(NOW, session_present=True)
+    for second in range(3):
+        backlog.judge(NOW + second * SECOND, 0.0)
+        backlog.settled(NOW + second * SECOND)
+    assert not backlog.gap.is_open
+
+    lost = NOW + 3 * SECOND
+    for second in range(60):
+        backlog.lost(lost + second * SECOND)
+        backlog.judge(lost + second * SECOND, 0.0)
+    assert backlog.gap == Gap(NOW + 2 * SECOND, is_open=True)
+    backlog.connected(lost + MINUTE, session_present=True)
+    for second in range(700):
+        backlog.judge(lost + MINUTE + second * SECOND, 0.6)
+    assert backlog.gap == Gap(NOW + 2 * SECOND, is_open=True)
+    for second in range(700, 703):
+        backlog.judge(lost + MINUTE + second * SECOND, 0.0)
+    assert not backlog.gap.is_open
+
+
+def test_a_busy_window_opens_no_gap() -> None:
+    """What arrives under load is not older than its arrival."""
+    backlog = Backlog(NOW - HOUR)
+    backlog.connected(NOW, session_present=False)
+    for second in range(20):
+        backlog.judge(NOW + second * SECOND, 0.0 if second < 3 else 1.0)
+    assert not backlog.gap.is_open
