@@ -11,12 +11,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from processors import senml
+from processors import senml, senml_columns
 from processors.columns import READING, Records
 from processors.gate import Gap, Gate, Press
 from processors.homes import Home, Names, Shape, join
 from processors.layout import NO_ASSET, Layout, Target
 from processors.rejects import UNROUTABLE, Limits, Reject, RejectedError
+from processors.senml_columns import Resolved
 from processors.sensors import NOT_FOUND, Newcomers, Sensor
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
@@ -131,10 +132,10 @@ class HomeDecoder:
     def _resolve(self, newcomers: Newcomers) -> tuple[Records, tuple[Reject, ...]]:
         """Pass the records of all packs by everything that a reading can fail at, in order."""
         packs = self._packs
-        resolved = senml.resolve([pack.records for pack in packs])
+        resolved = senml_columns.resolve([pack.records for pack in packs])
         arrived = _of_packs([pack.arrived for pack in packs], resolved)
         deliveries = _of_packs([pack.delivery for pack in packs], resolved)
-        time = senml.to_micros(resolved, arrived)
+        time = senml_columns.to_micros(resolved, arrived)
         is_refused = self._is_refused(resolved, time)
         wanted = resolved.is_stored & ~is_refused
         shape = self._shape(resolved, wanted, newcomers)
@@ -156,7 +157,7 @@ class HomeDecoder:
         readings["sensor"], readings["value"] = sensor[good], value[good]
         return readings, self._rejects(faults, resolved)
 
-    def _rejects(self, faults: Mapping[int, tuple[Reason, str]], resolved: senml.Resolved) -> tuple[Reject, ...]:
+    def _rejects(self, faults: Mapping[int, tuple[Reason, str]], resolved: Resolved) -> tuple[Reject, ...]:
         """Give the faulty records; of a home with a pause, and of many in one pack, they are only counted."""
         rejects = []
         kept: Counter[int] = Counter()
@@ -168,7 +169,7 @@ class HomeDecoder:
             rejects.append(Reject(pack.delivery, Route.SENML, reason, detail, record, is_kept=is_kept))
         return tuple(rejects)
 
-    def _is_refused(self, resolved: senml.Resolved, time: NDArray[np.int64]) -> Bools:
+    def _is_refused(self, resolved: Resolved, time: NDArray[np.int64]) -> Bools:
         """Tell records whose time lies in a pause or may do so, and retained ones that do not tell how old they are."""
         retained = _of_packs([pack.retain for pack in self._packs], resolved).astype(bool)
         is_refused = retained & resolved.is_relative
@@ -183,7 +184,7 @@ class HomeDecoder:
                 is_refused[part] |= resolved.is_relative[part]
         return is_refused & ~resolved.is_carrier
 
-    def _shape(self, resolved: senml.Resolved, wanted: Bools, newcomers: Newcomers) -> Shape:
+    def _shape(self, resolved: Resolved, wanted: Bools, newcomers: Newcomers) -> Shape:
         """Find the sensors of all packs, as one shape."""
         shapes = []
         begin = 0
@@ -209,6 +210,6 @@ class HomeDecoder:
             faults.setdefault(index, (Reason.VALUE_OUT_OF_RANGE, "v: beyond what the sensor or its kind can measure"))
 
 
-def _of_packs(values: Sequence[int], resolved: senml.Resolved) -> NDArray[np.int64]:
+def _of_packs(values: Sequence[int], resolved: Resolved) -> NDArray[np.int64]:
     """Spread a value of each pack over its records."""
     return np.array(values, dtype=np.int64)[resolved.pack]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from unit.worlds import GATE, HOMES, LIMITS, NO_GAP, NOW, TOPICS, deliver, layout_of
 
-from processors import senml
+from processors import senml, senml_columns
 from processors.decode import Decoded, decode
 from processors.gate import Gap, Gate, Pause
 from processors.rejects import Limits
@@ -97,7 +97,7 @@ def records_in(payload: bytes) -> int:
         records = senml.parse(payload)
     except senml.PackError:
         return 1
-    return len(records) - int(senml.resolve([records]).is_carrier.sum())
+    return len(records) - int(senml_columns.resolve([records]).is_carrier.sum())
 
 
 def assert_accounted(decoded: Decoded, sent: list[Delivery]) -> None:

@@ -25,8 +25,9 @@ from unit.senml_reference import (
 )
 from unit.worlds import DAY, NOW, SECOND
 
-from processors import senml
-from processors.senml import PackError, Resolved, excerpt, parse, resolve
+from processors import senml, senml_columns
+from processors.senml import PackError, excerpt, parse
+from processors.senml_columns import Resolved, resolve
 from schemas.reasons import Reason
 
 
@@ -133,7 +134,7 @@ def test_no_bytes_stop_parsing_resolving_and_taking_out(payload: bytes) -> None:
         return
     resolved = resolve([records])
     assert len(outcomes(resolved)) == len(records)
-    assert np.isfinite(senml.to_micros(resolved, np.full(len(records), NOW))).all()
+    assert np.isfinite(senml_columns.to_micros(resolved, np.full(len(records), NOW))).all()
     for number in range(len(records)):
         taken_out(payload, number)
 
@@ -347,7 +348,7 @@ def test_the_sum_of_times_tells_whether_it_is_relative(base: int, own: int, is_r
 def micros_of(pack: list[Record], received_at: int = NOW) -> list[int]:
     """Give absolute times."""
     resolved = resolve([pack])
-    micros: list[int] = senml.to_micros(resolved, np.full(len(pack), received_at)).tolist()
+    micros: list[int] = senml_columns.to_micros(resolved, np.full(len(pack), received_at)).tolist()
     return micros
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from harness.archives import archive
 
-from processors import senml
+from processors import senml, senml_columns
 from schemas.reasons import Reason
 
 ARRIVED = {1: 1_498_780_179, 2: 1_498_780_179, 7: 1_499_109_309, 9: 1_498_780_179}
@@ -50,10 +50,10 @@ def _published_record(record: dict[str, Any]) -> Resolved:
 
 def resolve(payload: bytes, arrived: int) -> list[Resolved]:
     """Resolve a pack; carriers are no records of the resolved form."""
-    found = senml.resolve([senml.parse(payload)])
+    found = senml_columns.resolve([senml.parse(payload)])
     assert not found.faults
     size = len(found.pack)
-    times = senml.to_micros(found, np.full(size, arrived * 1_000_000))
+    times = senml_columns.to_micros(found, np.full(size, arrived * 1_000_000))
     texts = (found.base_names, found.names, found.base_units, found.units)
     base_names, names, base_units, units = (column or [None] * size for column in texts)
     return [
