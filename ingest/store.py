@@ -64,31 +64,20 @@ class Store:
 
         Waits for an absent server. Raises ArceauxError where the schema is not the one this program needs.
         """
-        backoff = Backoff()
-        tries = 0
-        while True:
-            tries += 1
-            try:
-                return await self._open(registry, privacy)
-            except (psycopg.Error, OSError) as error:
-                await self._after_failure(error, tries, backoff)
+        return await self._until_done(lambda: self._open(registry, privacy))
 
     async def take_up(self, registry: Registry, privacy: Privacy, gate: Gate) -> tuple[Layout, World]:
         """Write another registry and load the state of its assets, trying until it is done.
 
         Pauses of homes that consent from now on are written, too: until now they were only in the gate.
         """
-        backoff = Backoff()
-        tries = 0
-        while True:
-            tries += 1
-            try:
-                loaded = await self._load(await self._connected(), registry, privacy)
-                await load.write_pauses(await self._connected(), gate)
-            except (psycopg.Error, OSError) as error:
-                await self._after_failure(error, tries, backoff)
-            else:
-                return loaded
+
+        async def load_and_write() -> tuple[Layout, World]:
+            loaded = await self._load(await self._connected(), registry, privacy)
+            await load.write_pauses(await self._connected(), gate)
+            return loaded
+
+        return await self._until_done(load_and_write)
 
     async def register(self, newcomers: Sequence[Sensor]) -> None:
         """Give sensors seen for the first time their ids, in a transaction of their own, and make them known."""
@@ -145,15 +134,12 @@ class Store:
 
     async def find_poison(self, batch: Batch) -> Sequence[Poison]:
         """Find the readings that the database refuses."""
-        backoff = Backoff()
-        tries = 0
-        while True:
-            tries += 1
-            try:
-                async with asyncio.timeout(_ATTEMPT_SECONDS):
-                    return await find_poison(await self._connected(), batch)
-            except (psycopg.Error, OSError, TimeoutError) as error:
-                await self._after_failure(error, tries, backoff)
+
+        async def look() -> Sequence[Poison]:
+            async with asyncio.timeout(_ATTEMPT_SECONDS):
+                return await find_poison(await self._connected(), batch)
+
+        return await self._until_done(look)
 
     async def _open(self, registry: Registry, privacy: Privacy) -> Start:
         self._connection = connection = await connect_patiently(self._url, "writer")
@@ -195,6 +181,17 @@ class Store:
             outcome = await self._transaction.write(connection, batch)
             self._sent = outcome
         return outcome
+
+    async def _until_done(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Do work on the writer's connection, again on another one where that fails in a way that passes."""
+        backoff = Backoff()
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await work()
+            except (psycopg.Error, OSError) as error:  # a time-out is an OSError, too
+                await self._after_failure(error, tries, backoff)
 
     async def _aside(self, use: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
         """Use a connection beside the writer's, and another one where it fails in a way that passes."""

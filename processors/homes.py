@@ -63,6 +63,23 @@ class Names(NamedTuple):
     wanted: bytes
 
 
+class Memory:
+    """Shapes by home and names; begun anew when it is full."""
+
+    def __init__(self) -> None:
+        self.shapes: dict[tuple[int, Names], Shape] = {}
+        self._records = 0
+
+    def add(self, key: tuple[int, Names], shape: Shape) -> None:
+        """Remember a shape."""
+        if self._records > _MOST_REMEMBERED:
+            self.shapes.clear()
+            self._records = 0
+        self.shapes[key] = shape
+        texts = {text for column in key[1][:-1] for text in column if text}
+        self._records += len(shape.columns) + sum(map(len, texts)) // _RECORD_LENGTH
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Homes:
     """The homes, `index` by plain id, their sensors, and a memory of the packs they send, which mostly look alike."""
@@ -70,8 +87,7 @@ class Homes:
     homes: tuple[Home, ...]
     sensors: Sensors
     index: Mapping[str, int]
-    _remembered: dict[tuple[int, Names], Shape] = field(default_factory=dict)
-    _records: list[int] = field(default_factory=lambda: [0])
+    memory: Memory = field(default_factory=Memory)
 
     @classmethod
     def of(
@@ -86,23 +102,15 @@ class Homes:
     def shape(self, home: Home, names: Names, new: Newcomers) -> Shape:
         """Find the sensors of a pack; those met for the first time are added to `new`."""
         key = (home.id, names)
-        shape = self._remembered.get(key)
+        shape = self.memory.shapes.get(key)
         if shape is None:
             shape = self._resolve(home, names, new)
             # Nothing that rests on a sensor not registered yet: whether it will be is not known here.
             is_full = any(reason is Reason.SENSOR_LIMIT_REACHED for reason, _ in shape.faults.values())
             is_certain = shape.columns["sensor"].max(initial=NOT_FOUND) < len(self.sensors)
             if is_certain and not (is_full and new.sensors):
-                self._remember(key, shape)
+                self.memory.add(key, shape)
         return shape
-
-    def _remember(self, key: tuple[int, Names], shape: Shape) -> None:
-        if self._records[0] > _MOST_REMEMBERED:
-            self._remembered.clear()
-            self._records[0] = 0
-        self._remembered[key] = shape
-        texts = {text for column in key[1][:-1] for text in column if text}
-        self._records[0] += len(shape.columns) + sum(map(len, texts)) // _RECORD_LENGTH
 
     def _resolve(self, home: Home, names: Names, new: Newcomers) -> Shape:
         columns = np.repeat(_BLANK, len(names.wanted))

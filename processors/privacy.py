@@ -68,17 +68,14 @@ class Privacy:
 
     def keep(self, reject: Reject, delivery: Delivery) -> Kept:
         """Tell what is kept of a rejected message, or of the one record of it that is."""
-        payload: bytes | None = delivery.payload
-        if reject.record != WHOLE and reject.is_kept:
-            payload = senml.excerpt(delivery.payload, reject.record)
         parsed = self.topics.parse(delivery.topic)
         if not parsed.is_home:
             digest = hashlib.sha256(delivery.topic.encode() + b"\0" + delivery.payload).digest()
             return Kept(delivery.topic, delivery.payload, len(delivery.payload), digest)
         if parsed.asset not in self.pseudonyms or reject.reason is Reason.IDENTITY_MISMATCH:
             return Kept(self._source(NOBODY, parsed.route), None, 0, b"")
-        is_kept = reject.is_kept and reject.route is not Route.CONTROL
-        veiled = self.veil_payload(payload) if payload is not None and is_kept else None
+        payload = _may_be_kept(reject, delivery.payload)
+        veiled = None if payload is None else self.veil_payload(payload)
         if payload is None or veiled is None:
             return Kept(self._source(self.pseudonyms[parsed.asset], parsed.route), None, 0, b"")
         digest = hmac.digest(self.digest_key, delivery.topic.encode() + b"\0" + payload, "sha256")
@@ -117,6 +114,13 @@ class Privacy:
             case Route.CONTROL:
                 return self.topics.pause(home)
         return f"{self.topics.root}/dwellings/{home}"
+
+
+def _may_be_kept(reject: Reject, payload: bytes) -> bytes | None:
+    """Give what of a home's payload the reject is about, None where nothing of it may be kept."""
+    if not reject.is_kept or reject.route is Route.CONTROL:
+        return None
+    return payload if reject.record == WHOLE else senml.excerpt(payload, reject.record)
 
 
 def pseudonym(key: bytes, dwelling: str) -> str:

@@ -4,14 +4,27 @@ The two versions differ in what this demo needs by little: MQTT 5 has a list of 
 codes where 3.1.1 has fewer or none. https://docs.oasis-open.org/mqtt/mqtt/v5.0/mqtt-v5.0.html, chapter 3.
 """
 
+from enum import IntEnum
 from typing import Final
 
 LEVEL: Final = 4
 """The protocol level that CONNECT of MQTT 3.1.1 carries."""
 
-_CONNECT, _CONNACK, _PUBLISH, _PUBCOMP, _SUBSCRIBE = 1, 2, 3, 7, 8
-_SUBACK, _UNSUBSCRIBE, _UNSUBACK, _DISCONNECT = 9, 10, 11, 14
-"""Packet types; those from PUBACK, which follows PUBLISH, to PUBCOMP carry a packet identifier and little else."""
+
+class _Kind(IntEnum):
+    """Packet types; those from PUBACK, which follows PUBLISH, to PUBCOMP carry a packet identifier and little else."""
+
+    CONNECT = 1
+    CONNACK = 2
+    PUBLISH = 3
+    PUBACK = 4
+    PUBCOMP = 7
+    SUBSCRIBE = 8
+    SUBACK = 9
+    UNSUBSCRIBE = 10
+    UNSUBACK = 11
+    DISCONNECT = 14
+
 
 _MQTT_5: Final = 5
 _NO_PROPERTIES: Final = b"\0"
@@ -44,12 +57,12 @@ def to_mqtt5(packet: bytes) -> bytes:
     """Translate a client's packet of 3.1.1. Raises IndexError or ValueError for what is malformed."""
     kind, body = packet[0] >> 4, _body(packet)
     match kind:
-        case _ if kind == _CONNECT:
+        case _Kind.CONNECT:
             body = _connect(body)
-        case _ if kind == _PUBLISH:
+        case _Kind.PUBLISH:
             at = _after_string(body, 0) + (2 if packet[0] & 0b110 else 0)
             body = body[:at] + _NO_PROPERTIES + body[at:]
-        case _ if kind in (_SUBSCRIBE, _UNSUBSCRIBE):
+        case _Kind.SUBSCRIBE | _Kind.UNSUBSCRIBE:
             body = body[:2] + _NO_PROPERTIES + body[2:]
     return _packet(packet[0], body)
 
@@ -58,16 +71,16 @@ def to_mqtt311(packet: bytes) -> bytes:
     """Translate a broker's packet of MQTT 5; gives nothing for one that 3.1.1 does not have."""
     kind, body = packet[0] >> 4, _body(packet)
     match kind:
-        case _ if kind == _CONNACK:
+        case _Kind.CONNACK:
             body = bytes((body[0], _REFUSED if body[1] else 0))
-        case _ if kind == _PUBLISH:
+        case _Kind.PUBLISH:
             at = _after_string(body, 0) + (2 if packet[0] & 0b110 else 0)
             body = body[:at] + body[_after_properties(body, at) :]
-        case _ if _PUBLISH < kind <= _PUBCOMP or kind == _UNSUBACK:
+        case _ if _Kind.PUBACK <= kind <= _Kind.PUBCOMP or kind == _Kind.UNSUBACK:
             body = body[:2]
-        case _ if kind == _SUBACK:
+        case _Kind.SUBACK:
             body = body[:2] + bytes(min(code, _FAILURE) for code in body[_after_properties(body, 2) :])
-        case _ if kind == _DISCONNECT:
+        case _Kind.DISCONNECT:
             return b""
     return _packet(packet[0], body)
 

@@ -14,7 +14,7 @@ from unit.senml_reference import packs, to_json
 from unit.worlds import GATE, HOMES, KEY, LIMITS, NO_GAP, deliver
 
 from processors.decode import Decoded, decode
-from processors.homes import Homes
+from processors.homes import Homes, Memory
 from processors.sensors import Sensor, Sensors
 from schemas.reasons import Reason
 from schemas.registry import DwellingSensor, Registry
@@ -368,7 +368,7 @@ def test_listed_sensors_keep_their_number() -> None:
     before = homes.decode(pack({"n": "plug", "u": "J", "v": 3.6e6}))
     entry = DwellingSensor(name="plug", kind="energy", unit="kWh", maximum=2)
     homes.layout.homes.sensors.add([Sensor.listed(501, entry)], [9999])
-    layout = replace(homes.layout, homes=replace(homes.layout.homes, _remembered={}))
+    layout = replace(homes.layout, homes=replace(homes.layout.homes, memory=Memory()))
     told = [{"n": "plug", "v": 1}, {"n": "plug", "u": "J", "v": 3.6e6}, {"n": "plug", "u": "kWh", "v": 3}]
     after = decode([pack(*told)], layout, LIMITS, GATE, NO_GAP)
     assert after.homes.readings["sensor"].tolist() == before.homes.readings["sensor"].tolist() * 2
