@@ -3,22 +3,18 @@
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 import psycopg
 import structlog
 import typer
-import uvloop
 
+from ingest.cli_common import Json, connect, duration_of, registry_of, run, settings_in_force
+from ingest.cli_dead_letters import commands as dead_letters
 from ingest.errors import ArceauxError, describe
-from ingest.logs import configure_logs
-from schemas.durations import parse_duration
 from schemas.faults import ConfigurationError
-from schemas.registry import Registry, load_registry
-from schemas.settings import Settings, load_settings, unknown_settings
+from schemas.settings import Settings, unknown_settings
 from schemas.topics import Topics
 
 app = typer.Typer(
@@ -29,11 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ResultT = TypeVar("ResultT")
 simulations = typer.Typer(help="Simulate a fleet of sensors.", no_args_is_help=True)
 app.add_typer(simulations, name="simulate")
+app.add_typer(dead_letters, name="deadletters")
 
-Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Rate = Annotated[float, typer.Option(min=0.01, max=2_000, help="Messages a second.")]
 HowLong = Annotated[str | None, typer.Option("--duration", help="How long, such as 10m; until Ctrl-C without it.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same city.")]
@@ -61,14 +56,14 @@ def migrate() -> None:
     """Bring the database to the current schema and features."""
     from ingest import migrate as migration
 
-    settings = _settings()
+    settings = settings_in_force()
 
-    async def run() -> None:
-        async with await _connect(settings) as connection:
+    async def work() -> None:
+        async with await connect(settings) as connection:
             server = await migration.migrate(connection, settings.max_lateness)
             typer.echo(f"schema {await migration.schema_version(connection)} on {server}")
 
-    _run(run())
+    run(work())
 
 
 @app.command()
@@ -77,12 +72,12 @@ def ingest() -> None:
     from ingest.keys import privacy_of
     from ingest.service import run_service
 
-    settings = _settings()
-    registry = _registry(settings)
+    settings = settings_in_force()
+    registry = registry_of(settings)
     privacy = privacy_of(settings, registry)
     for name in unknown_settings():
         structlog.get_logger().warning("setting_unknown", name=name)
-    _run(run_service(settings, registry, privacy))
+    run(run_service(settings, registry, privacy))
 
 
 @app.command()
@@ -91,10 +86,10 @@ def audit(*, as_json: Json = False) -> None:
     from ingest.audit import audit as audit_tables
     from ingest.migrate import check_schema
 
-    settings = _settings()
+    settings = settings_in_force()
 
-    async def run() -> bool:
-        async with await _connect(settings) as connection:
+    async def work() -> bool:
+        async with await connect(settings) as connection:
             await check_schema(connection)
             balances = await audit_tables(connection)
         if as_json:
@@ -105,14 +100,14 @@ def audit(*, as_json: Json = False) -> None:
                 typer.echo(f"{balance.name:14} ledger {balance.ledger:>12}  tables {balance.tables:>12}  {verdict}")
         return all(balance.difference == 0 for balance in balances)
 
-    if not _run(run()):
+    if not run(work()):
         raise typer.Exit(1)
 
 
 @app.command()
 def config(*, as_json: Json = False) -> None:
     """Show the settings in force, secrets hidden."""
-    settings = _settings()
+    settings = settings_in_force()
     if as_json:
         typer.echo(json.dumps(settings.shown(), indent=2))
         return
@@ -128,8 +123,8 @@ def demo(
     """Run the whole city on this machine: broker, database, service, sensors. Ctrl-C ends it."""
     from simulators.demo import DemoError, DemoOptions, run_demo
 
-    settings = _settings()
-    _registry(settings)
+    settings = settings_in_force()
+    registry_of(settings)
     options = DemoOptions(settings.registry, settings.topic_root, settings.pseudonym_key_file)
     try:
         asyncio.run(run_demo(state_dir, options, typer.echo))
@@ -169,11 +164,11 @@ def replay(
     from simulators.readers.records import ArchiveError
     from simulators.replay import ReplayError, check_options, run_replay
 
-    settings = _settings()
-    registry = _registry(settings)
+    settings = settings_in_force()
+    registry = registry_of(settings)
     options = check_options(registry, file, reader=reader, speed=speed, shift_to_now=shift_to_now, dwelling=dwelling)
     try:
-        typer.echo(_run(run_replay(settings.broker_url, registry, Topics(settings.topic_root), options)))
+        typer.echo(run(run_replay(settings.broker_url, registry, Topics(settings.topic_root), options)))
     except (ArchiveError, ReplayError, RefusedError) as error:
         raise ArceauxError(str(error)) from None
 
@@ -196,41 +191,14 @@ def _simulate(kind: Literal["parking", "dwellings", "city"], rate: float, durati
     from simulators.connection import RefusedError
     from simulators.simulate import make_fleet, run_fleet
 
-    settings = _settings()
-    limit = None if duration is None else _duration(duration)
-    fleet = make_fleet(kind, _registry(settings), Topics(settings.topic_root), seed)
+    settings = settings_in_force()
+    limit = None if duration is None else duration_of(duration, "--duration")
+    fleet = make_fleet(kind, registry_of(settings), Topics(settings.topic_root), seed)
     try:
-        sent = _run(run_fleet(settings.broker_url, fleet, rate=rate, duration=limit))
+        sent = run(run_fleet(settings.broker_url, fleet, rate=rate, duration=limit))
     except RefusedError as error:
         raise ArceauxError(str(error)) from None
     typer.echo(f"{sent} messages acknowledged by the broker")
-
-
-def _duration(text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise ConfigurationError(f"--duration: {error}") from None
-
-
-def _settings() -> Settings:
-    settings = load_settings()
-    configure_logs(settings.log_format)
-    return settings
-
-
-def _registry(settings: Settings) -> Registry:
-    return load_registry(settings.registry)
-
-
-async def _connect(settings: Settings) -> Any:  # noqa: ANN401 - ingest.database.Connection, imported inside commands
-    from ingest.database import connect_patiently
-
-    return await connect_patiently(settings.database_url, "command")
-
-
-def _run(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
-    return uvloop.run(coroutine)
 
 
 def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:

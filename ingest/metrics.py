@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from ingest.transaction import Outcome
 from processors.columns import Records
 from schemas.reasons import Reason
 from schemas.topics import ROUTES
@@ -48,6 +49,19 @@ class Metrics:
         self.car_park_free = self._gauge("car_park_free", "Free places by the live figure.", "car_park")
         self.car_park_stale = self._gauge("car_park_stale", "1 where nothing of the car park is fresh.", "car_park")
         self._show_zeros()
+
+    def committed(self, outcome: Outcome, seconds: float, now: float) -> None:
+        """Count what a batch came to that took so long to commit."""
+        self.last_commit.set(now)
+        self.commit_seconds.observe(seconds)
+        if outcome.tallies:
+            self.batch_readings.observe(sum(tally.readings for tally in outcome.tallies.values()))
+        for route, tally in outcome.tallies.items():
+            self.messages.labels(route).inc(tally.messages)
+            for name in OUTCOMES:
+                self.readings.labels(route, name).inc(getattr(tally, name))
+        for reason, count in outcome.dead_letters.items():
+            self.dead_letters.labels(reason).inc(count)
 
     def show_figures(self, codes: Sequence[str], figures: Records) -> None:
         """Show the live figures of the car parks."""

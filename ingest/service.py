@@ -7,7 +7,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
 
@@ -22,11 +22,11 @@ from ingest.ops import serve_ops
 from ingest.pipeline import Pipeline
 from ingest.publisher import Publisher
 from ingest.registry_watch import RegistryWatch
+from ingest.settle import Settler, limits_of
 from ingest.store import Start, Store
 from ingest.window import Window
 from processors.columns import NEVER
 from processors.privacy import Privacy
-from processors.rejects import Limits
 from processors.times import from_datetime
 from schemas.live import ServiceStatus
 from schemas.registry import Registry
@@ -56,7 +56,7 @@ async def run_service(settings: Settings, registry: Registry, privacy: Privacy) 
                 settings.ops_host,
                 settings.ops_port,
                 metrics.registry,
-                lambda: parts.consumer.is_subscribed and parts.pipeline.has_committed,
+                lambda: parts.consumer.is_subscribed and parts.settler.has_committed,
             ) as address:
                 log.info("started", ops=address, client_id=settings.client_id)
                 watching = watch.run(parts.pipeline.take_up)
@@ -70,6 +70,7 @@ async def run_service(settings: Settings, registry: Registry, privacy: Privacy) 
 class _Parts:
     inbox: Inbox
     consumer: Consumer
+    settler: Settler
     pipeline: Pipeline
     publisher: Publisher
 
@@ -82,20 +83,26 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
     consumer.on_connected = lambda present: backlog.connected(_now(), session_present=present)
     consumer.on_lost = lambda silent_seconds: backlog.lost(_now() - round(silent_seconds * 1e6))
     publisher = Publisher(settings, registry, metrics)
-    pipeline = Pipeline(
+    settler = Settler(
         start=start,
-        inbox=inbox,
-        window=window,
-        consumer=consumer,
         store=store,
         backlog=backlog,
         metrics=metrics,
-        limits=Limits(settings.max_payload_bytes, _micros(settings.max_lateness), _micros(settings.max_future)),
-        max_delay=settings.batch_max_delay.total_seconds(),
+        limits=limits_of(settings),
+        window_ratio=lambda: window.ratio,
         on_change=publisher.changed,
         on_registry=publisher.take_up,
     )
-    return _Parts(inbox, consumer, pipeline, publisher)
+    pipeline = Pipeline(
+        inbox=inbox,
+        window=window,
+        consumer=consumer,
+        settler=settler,
+        backlog=backlog,
+        metrics=metrics,
+        max_delay=settings.batch_max_delay.total_seconds(),
+    )
+    return _Parts(inbox, consumer, settler, pipeline, publisher)
 
 
 async def _run(
@@ -186,7 +193,3 @@ def _stop_on_signals() -> asyncio.Event:
 
 def _now() -> int:
     return from_datetime(datetime.now(UTC))
-
-
-def _micros(duration: timedelta) -> int:
-    return duration // timedelta(microseconds=1)

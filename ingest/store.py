@@ -13,6 +13,7 @@ import structlog
 from ingest import load
 from ingest.backoff import Backoff
 from ingest.database import Connection, connect, connect_patiently
+from ingest.dead_letters import requested_letters
 from ingest.errors import ArceauxError, LeaseLostError, OutdatedBatchError, SlowBatchError, Verdict, describe, judge
 from ingest.metrics import Metrics
 from ingest.migrate import check_schema, find_server
@@ -22,7 +23,9 @@ from processors.decode import Poison
 from processors.gate import Gate
 from processors.layout import Layout
 from processors.privacy import Privacy
+from processors.quota import Quota
 from processors.reduce import World
+from processors.replays import Letter
 from processors.sensors import Sensor, Sensors
 from schemas.registry import Registry
 
@@ -57,6 +60,7 @@ class Store:
         self._lease = 0
         self._batch = 0
         self._sent: Outcome | None = None
+        self._quota = Quota()
         self._sensors = Sensors(os.urandom(_HASH_KEY_BYTES))
 
     async def open(self, registry: Registry, privacy: Privacy) -> Start:
@@ -129,6 +133,7 @@ class Store:
             else:
                 self._batch += 1
                 self._sent = None
+                self._quota = outcome.quota
                 self._metrics.database_up.set(1)
                 return outcome
 
@@ -141,6 +146,14 @@ class Store:
 
         return await self._until_done(look)
 
+    async def requested_letters(self) -> list[Letter]:
+        """Give dead letters that somebody asked to replay, some at a time."""
+
+        async def read() -> list[Letter]:
+            return await requested_letters(await self._connected())
+
+        return await self._until_done(read)
+
     async def _open(self, registry: Registry, privacy: Privacy) -> Start:
         self._connection = connection = await connect_patiently(self._url, "writer")
         await check_schema(connection)
@@ -152,7 +165,7 @@ class Store:
         await load.load_sensors(connection, self._sensors)
         layout, world = await self._load(connection, registry, privacy)
         gate = await load.load_gate(connection)
-        await connection.execute(SQL["stage_tables"])
+        await self._prepare(connection)
         self._metrics.database_up.set(1)
         return Start(layout, world, gate, committed_at)
 
@@ -167,7 +180,12 @@ class Store:
         connection = await self._connected()
         async with connection.transaction():
             number = self._batch + 1
-            fence = {"batch": number, "name": self._worker, "lease": self._lease}
+            fence = {
+                "batch": number,
+                "name": self._worker,
+                "lease": self._lease,
+                "is_replay": bool(batch.marks),
+            }
             if (await connection.execute(SQL["fence"], fence)).rowcount == 0:
                 lease, committed, _ = await self._worker_row(connection)
                 self._check_lease(lease)
@@ -178,7 +196,7 @@ class Store:
             self._sent = None
             if is_outdated():
                 raise OutdatedBatchError
-            outcome = await self._transaction.write(connection, batch)
+            outcome = await self._transaction.write(connection, batch, self._quota)
             self._sent = outcome
         return outcome
 
@@ -210,8 +228,13 @@ class Store:
     async def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = await connect(self._url, "writer")
-            await self._connection.execute(SQL["stage_tables"])
+            await self._prepare(self._connection)
         return self._connection
+
+    async def _prepare(self, connection: Connection) -> None:
+        """Make the temporary tables, and show for as long as the connection lasts that this worker is at work."""
+        await connection.execute(SQL["stage_tables"])
+        await connection.execute(SQL["share_worker"], (self._worker,))
 
     async def _after_failure(self, error: Exception, tries: int, backoff: Backoff) -> None:
         """Wait before the next try, on a new connection; or raise what cannot be tried again."""

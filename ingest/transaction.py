@@ -9,6 +9,7 @@ from typing import Any, Final
 from psycopg import errors
 
 from ingest.database import Connection
+from ingest.dead_letters import write_dead_letters, write_replay
 from ingest.sql import load_queries
 from processors import pgcopy
 from processors.availability import FIGURE_STATUSES, quality_names
@@ -17,7 +18,9 @@ from processors.dead_letters import DeadLetter, Tally, tally
 from processors.gate import Press
 from processors.layout import Layout
 from processors.pgcopy import Column
+from processors.quota import Quota
 from processors.reduce import Reduced
+from processors.replays import Mark
 from processors.times import to_datetime
 from schemas.reasons import Reason
 from schemas.topics import Route
@@ -33,15 +36,17 @@ class Outcome:
 
     tallies: Mapping[Route, Tally]
     dead_letters: Mapping[Reason, int]
+    quota: Quota
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """All that one transaction writes."""
+    """All that one transaction writes. `marks` are of the dead letters that it replays, empty for what has arrived."""
 
     layout: Layout
     reduced: Reduced
     letters: tuple[DeadLetter, ...]
+    marks: tuple[Mark, ...]
     now: datetime
 
     @property
@@ -125,8 +130,8 @@ class Transaction:
         self._counts = RawTable("parking_count")
         self._readings = RawTable("dwelling_reading")
 
-    async def write(self, connection: Connection, batch: Batch) -> Outcome:
-        """Write everything of a batch inside the caller's transaction."""
+    async def write(self, connection: Connection, batch: Batch, quota: Quota) -> Outcome:
+        """Write everything of a batch inside the caller's transaction; `quota` is as of the last commit."""
         layout, reduced = batch.layout, batch.reduced
         stored = {
             Route.SPOT: await self._events.insert(connection, event_columns(layout, reduced.events)),
@@ -137,15 +142,16 @@ class Transaction:
         await _write_spot_states(connection, batch)
         await _write_rows(connection, "upsert_count_state", _count_state_rows(batch))
         await _write_figures(connection, batch)
-        new_letters = await _write_dead_letters(connection, batch.letters)
-        await _write_summaries(connection, batch.letters)
-        new_letters += [letter for letter in batch.letters if letter.is_summary]
+        new_letters, quota = await write_dead_letters(connection, batch.letters, quota)
         tallies = tally(reduced.decoded, stored, _seen(new_letters, "route"))
+        if batch.marks:
+            await write_replay(connection, batch.marks, stored, batch.now)
+            tallies = {Route.REPLAY: Tally.total(tallies.values())}
         minute = batch.now.replace(second=0, microsecond=0)
         await _write_rows(
             connection, "add_to_ledger", [_ledger_row(minute, self._worker, *item) for item in tallies.items()]
         )
-        return Outcome(tallies, _seen(new_letters, "reason"))
+        return Outcome(tallies, _seen(new_letters, "reason"), quota)
 
 
 async def _write_rows(connection: Connection, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -207,39 +213,6 @@ async def _write_figures(connection: Connection, batch: Batch) -> None:
         counts = (free, occupied, unknown, capacity)
         rows.append((layout.car_park_id[index].item(), *counts, *flags, _time(observed_at), arrived_at))
     await _write_rows(connection, "upsert_availability", rows)
-
-
-async def _write_dead_letters(connection: Connection, letters: tuple[DeadLetter, ...]) -> list[DeadLetter]:
-    """Write dead letters that keep their payload; give those that were not held before."""
-    letters = tuple(letter for letter in letters if not letter.is_summary)
-    if not letters:
-        return []
-    times = [(to_datetime(letter.received_at), to_datetime(letter.last_seen_at)) for letter in letters]
-    columns = [
-        [received for received, _ in times],
-        *([getattr(letter, name) for letter in letters] for name in ("topic", "payload", "size", "digest")),
-        *([str(getattr(letter, name)) for letter in letters] for name in ("reason", "detail")),
-        [letter.repeats for letter in letters],
-        [last for _, last in times],
-    ]
-    rows = await (await connection.execute(SQL["upsert_dead_letters"], columns)).fetchall()
-    new = {bytes(digest) for digest, is_new in rows if is_new}
-    return [letter for letter in letters if letter.digest in new]
-
-
-async def _write_summaries(connection: Connection, letters: tuple[DeadLetter, ...]) -> None:
-    """Count readings of which nothing else is kept."""
-    letters = tuple(letter for letter in letters if letter.is_summary)
-    if not letters:
-        return
-    columns = [
-        [to_datetime(letter.received_at) for letter in letters],
-        *([getattr(letter, name) for letter in letters] for name in ("topic", "size", "digest")),
-        *([str(getattr(letter, name)) for letter in letters] for name in ("reason", "detail")),
-        [letter.seen for letter in letters],
-        [to_datetime(letter.last_seen_at) for letter in letters],
-    ]
-    await connection.execute(SQL["add_to_summaries"], columns)
 
 
 def _seen(letters: Sequence[DeadLetter], name: str) -> Counter[Any]:

@@ -25,17 +25,22 @@ KEPT_BYTES: Final = 64 * 1024
 """As much of a payload as is kept; its size and digest tell the rest."""
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
 """What an id can stand in."""
+_PSEUDONYM: Final = re.compile(r"[0-9a-f]{64}")
 _MAY_HIDE: Final = re.compile(r'[^\t\r\n -~\u00a0-\uffff]|\\|"vd"|[A-Za-z0-9+/_-]{32,}')
 """Control characters, an escape, or what may be base64: an id in there would not be found."""
 
 
 class Kept(NamedTuple):
-    """What a dead letter keeps of a message. `payload` is None where it must not be kept; `size` is the whole's."""
+    """What a dead letter keeps of a message. `payload` is None where it must not be kept; `size` is the whole's.
+
+    `source` is the topic under which the messages of a home are counted together, empty for all that is no home.
+    """
 
     topic: str
     payload: bytes | None
     size: int
     digest: bytes
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,13 +78,15 @@ class Privacy:
             digest = hashlib.sha256(delivery.topic.encode() + b"\0" + delivery.payload).digest()
             return Kept(delivery.topic, delivery.payload, len(delivery.payload), digest)
         if parsed.asset not in self.pseudonyms or reject.reason is Reason.IDENTITY_MISMATCH:
-            return Kept(self._source(NOBODY, parsed.route), None, 0, b"")
+            nobody = self._source(NOBODY, parsed.route)
+            return Kept(nobody, None, 0, b"", nobody)
+        source = self._source(self.pseudonyms[parsed.asset], parsed.route)
         payload = _may_be_kept(reject, delivery.payload)
         veiled = None if payload is None else self.veil_payload(payload)
         if payload is None or veiled is None:
-            return Kept(self._source(self.pseudonyms[parsed.asset], parsed.route), None, 0, b"")
+            return Kept(source, None, 0, b"", source)
         digest = hmac.digest(self.digest_key, delivery.topic.encode() + b"\0" + payload, "sha256")
-        return Kept(self.veil(delivery.topic), veiled, len(payload), digest)
+        return Kept(self.veil(delivery.topic), veiled, len(payload), digest, source)
 
     def veil(self, text: str) -> str:
         """Put pseudonyms in place of ids, wherever they stand in a text, the longest first."""
@@ -94,6 +101,11 @@ class Privacy:
                 parts += [text[begin:at], self.pseudonyms[found]]
                 begin = at = at + len(found)
         return "".join([*parts, text[begin:]])
+
+    def unveil(self, text: str) -> str:
+        """Put the ids of the registry's homes back in place of their pseudonyms."""
+        ids = {secret: plain for plain, secret in self.pseudonyms.items()}
+        return _PSEUDONYM.sub(lambda match: ids.get(match[0], match[0]), text)
 
     def veil_payload(self, payload: bytes) -> bytes | None:
         """Give as much of a payload as may be kept, without ids; None where one could hide in it."""

@@ -93,7 +93,8 @@ def _with_bases(payload: bytes) -> list[Record]:
     whole: list[Record] = []
     for record in parse(payload):
         base |= {label: record[label] for label in BASE_LABELS if label in record}
-        whole.append(base | dict(record))
+        # In one order, so that the excerpt of an excerpt is the same text.
+        whole.append({label: base[label] for label in BASE_LABELS if label in base} | dict(record))
     return whole
 
 

@@ -18,16 +18,22 @@ LEVEL = re.compile(r"[^/+#\x00-\x1f\x7f]+")
 
 
 class Route(StrEnum):
-    """What kind of message a topic carries; also the `route` label of metrics and ledger."""
+    """What kind of message a topic carries; also the `route` label of metrics and ledger.
+
+    No topic leads to REPLAY: it stands for dead letters that are decoded again.
+    """
 
     SPOT = "spot"
     COUNT = "count"
     SENML = "senml"
     CONTROL = "control"
     UNROUTABLE = "unroutable"
+    REPLAY = "replay"
 
 
 ROUTES = tuple(Route)
+TABLES = {Route.SPOT: "parking_event", Route.COUNT: "parking_count", Route.SENML: "dwelling_reading"}
+"""Where the readings of a route are stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,11 @@ ON CONFLICT (name) DO UPDATE SET lease = worker.lease + 1
 RETURNING lease, batch, committed_at
 
 -- name: fence
-UPDATE worker SET batch = %(batch)s, committed_at = now()
+UPDATE worker SET batch = %(batch)s, committed_at = CASE WHEN %(is_replay)s THEN committed_at ELSE now() END
 WHERE name = %(name)s AND lease = %(lease)s AND batch = %(batch)s - 1
+
+-- name: share_worker
+SELECT pg_advisory_lock_shared(hashtextextended('arceaux.worker.' || %s, 0))
 
 -- name: worker
 SELECT lease, batch, filters FROM worker WHERE name = %s
@@ -93,22 +96,6 @@ ON CONFLICT (singleton) DO UPDATE SET
     car_parks = excluded.car_parks, capacity = excluded.capacity, free = excluded.free,
     occupied = excluded.occupied, unknown = excluded.unknown, observed_at = excluded.observed_at,
     revision = excluded.revision
-
--- name: upsert_dead_letters
-INSERT INTO dead_letter AS held (received_at, topic, payload, size, digest, reason, detail, repeats, last_seen_at)
-SELECT * FROM unnest(%s::timestamptz[], %s::text[], %s::bytea[], %s::integer[], %s::bytea[], %s::text[], %s::text[],
-                     %s::bigint[], %s::timestamptz[])
-ON CONFLICT (digest) DO UPDATE SET
-    repeats = held.repeats + excluded.repeats + 1,
-    last_seen_at = greatest(held.last_seen_at, excluded.last_seen_at)
-RETURNING digest, xmax = 0
-
--- name: add_to_summaries
-INSERT INTO dead_letter AS held (received_at, topic, size, digest, reason, detail, seen, last_seen_at)
-SELECT * FROM unnest(%s::timestamptz[], %s::text[], %s::integer[], %s::bytea[], %s::text[], %s::text[], %s::bigint[],
-                     %s::timestamptz[])
-ON CONFLICT (digest) DO UPDATE SET
-    seen = held.seen + excluded.seen, last_seen_at = greatest(held.last_seen_at, excluded.last_seen_at)
 
 -- name: add_to_ledger
 INSERT INTO ledger AS held (minute, worker, route, messages, readings, stored, duplicate, dead_lettered, refused)

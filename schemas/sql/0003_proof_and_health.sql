@@ -1,8 +1,7 @@
 -- Replay and retention of dead letters, what is missing upstream, and the health of sensors.
 
-ALTER TABLE dead_letter
-    ADD COLUMN replay_requested_at timestamptz,
-    ADD COLUMN replay_detail text;
+ALTER TABLE dead_letter ADD COLUMN replay_requested_at timestamptz;
+ALTER TABLE dead_letter ADD COLUMN replay_detail text;
 COMMENT ON COLUMN dead_letter.replay_requested_at IS 'set by `arceaux deadletters replay`; the writer takes such rows up';
 COMMENT ON COLUMN dead_letter.replay_detail IS 'what came of the last replay';
 CREATE INDEX dead_letter_replay ON dead_letter (id) WHERE replay_requested_at IS NOT NULL;

@@ -112,3 +112,60 @@ async def test_a_retained_message_without_a_time_is_refused(
     sums = await eventually(lambda: ledger(ask), lambda sums: sums["messages"] > 1)
 
     assert (sums["messages"], sums["stored"]) == (2, 2), "the live one counts, the retained copy did not come"
+
+
+async def test_a_flood_from_one_source_is_kept_in_bounds(
+    running: Service, broker: Mosquitto, ask: Callable[..., Any]
+) -> None:
+    """A hundred rows a minute and a summary that counts the rest; good readings and other sources are untouched."""
+    flood = [(SPOT, f"rubbish {number}".encode()) for number in range(400)]
+    strangers = [(f"city/parking/ANTI/spots/X-{number}", b'{"occupied": true}') for number in range(300)]
+    await publish(broker.url, [*flood, *strangers, (COUNT, b"{"), GOOD])
+    sums = await eventually(lambda: ledger(ask), lambda sums: sums["messages"] >= 702)
+
+    assert (sums["stored"], sums["dead_lettered"]) == (1, 701)
+    rows = await ask(
+        "SELECT topic = %s AS is_ours, date_trunc('minute', received_at), count(payload), count(*) - count(payload), "
+        "sum(seen)::int FROM dead_letter WHERE topic <> %s GROUP BY 1, 2",
+        SPOT,
+        COUNT,
+    )
+    # The flood may go over the turn of a minute.
+    assert all(kept <= 100 and summaries <= 1 for _, _, kept, summaries, _ in rows)
+    assert sum(seen for is_ours, *_, seen in rows if is_ours) == 400
+    assert sum(seen for *_, seen in rows) == 700
+    assert await ask("SELECT count(*) FROM dead_letter WHERE payload IS NULL AND topic LIKE '%%X-%%'") == 0
+    audit = await run_command("audit", settings=running.settings)
+    assert audit.returncode == 0, audit.stdout
+
+
+async def test_dead_letters_are_listed_shown_and_purged(
+    service: Service, broker: Mosquitto, ask: Callable[..., Any]
+) -> None:
+    """By reason, topic and time; with the payload and what it means; and what is purged is booked as removed."""
+    await service.start_ready()
+    await publish(broker.url, [(topic, payload) for topic, payload, _ in REJECTED])
+    await eventually(lambda: ledger(ask), lambda sums: sums["dead_lettered"] >= len(REJECTED))
+    await service.stop()
+
+    async def run(*arguments: str) -> str:
+        done = await run_command("deadletters", *arguments, settings=service.settings)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    listed = json.loads(await run("list", "--json", "--limit", "1000"))
+    assert len(listed["dead_letters"]) == len(REJECTED)
+    assert sum(row["readings"] for row in listed["reasons"]) == len(REJECTED)
+    counters = json.loads(await run("list", "--json", "--topic", "city/parking/+/count"))["dead_letters"]
+    assert {row["topic"] for row in counters} == {COUNT}
+    assert json.loads(await run("list", "--json", "--before", "1h"))["dead_letters"] == []
+    assert "schema_violation" in await run("list", "--since", "1h", "--reason", "schema_violation")
+
+    number = str(counters[0]["id"])
+    assert json.loads(await run("show", number, "--json"))["payload"].startswith("{")
+    assert "to do:" in await run("show", number)
+    nobody = await run_command("deadletters", "show", "999999", settings=service.settings)
+    assert (nobody.returncode, nobody.stderr.count("\n")) == (1, 1)
+    wrong = await run_command("deadletters", "list", "--since", "yesterday", settings=service.settings)
+    assert wrong.returncode == 2
+    assert "--since: expected" in wrong.stderr

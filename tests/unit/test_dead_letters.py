@@ -22,7 +22,6 @@ SPOT = TOPICS.spot("ANTI", "P-01")
 COUNTER = TOPICS.count("COME")
 HOME = TOPICS.senml("hut-01")
 BUTTON = TOPICS.pause("hut-01")
-PRIVACY = LAYOUT.privacy
 
 
 def reject(index: int, route: Route = Route.SPOT, reason: Reason = Reason.MALFORMED_PAYLOAD) -> Reject:
@@ -33,7 +32,7 @@ def reject(index: int, route: Route = Route.SPOT, reason: Reason = Reason.MALFOR
 def test_a_dead_letter_tells_all_of_its_message() -> None:
     """Topic, payload, size, reason, detail and time of receipt are kept as they were."""
     delivery = deliver(SPOT, b"{", received_at=NOW + 5)
-    (letter,) = dead_letters([reject(0)], [delivery], PRIVACY)
+    (letter,) = dead_letters([reject(0)], [delivery], LAYOUT)
     assert letter._asdict() == {
         "received_at": NOW + 5,
         "topic": SPOT,
@@ -46,6 +45,7 @@ def test_a_dead_letter_tells_all_of_its_message() -> None:
         "repeats": 0,
         "last_seen_at": NOW + 5,
         "route": Route.SPOT,
+        "source": SPOT,
     }
 
 
@@ -53,7 +53,7 @@ def test_repeats_of_a_message_are_counted_on_one_row() -> None:
     """The same topic and payload again is a repeat; the first receipt stands, and the last is noted."""
     times = [NOW + 2 * SECOND, NOW + 9 * SECOND, NOW]
     deliveries = [deliver(SPOT, b"{", received_at=time) for time in times]
-    (letter,) = dead_letters([reject(index) for index in range(3)], deliveries, PRIVACY)
+    (letter,) = dead_letters([reject(index) for index in range(3)], deliveries, LAYOUT)
     assert letter.repeats == 2
     assert letter.received_at == times[0]
     assert letter.last_seen_at == max(times)
@@ -62,7 +62,7 @@ def test_repeats_of_a_message_are_counted_on_one_row() -> None:
 @pytest.mark.parametrize("other", [(COUNTER, b"{"), (SPOT, b"["), (SPOT, b""), (SPOT + "{", b"")])
 def test_another_topic_or_payload_is_another_dead_letter(other: tuple[str, bytes]) -> None:
     """Only what is the same in both is a repeat, and topic and payload do not run together."""
-    letters = dead_letters([reject(0), reject(1)], [deliver(SPOT, b"{"), deliver(*other)], PRIVACY)
+    letters = dead_letters([reject(0), reject(1)], [deliver(SPOT, b"{"), deliver(*other)], LAYOUT)
     assert [letter.repeats for letter in letters] == [0, 0]
     assert len({letter.digest for letter in letters}) == 2
 
@@ -71,7 +71,7 @@ def test_another_topic_or_payload_is_another_dead_letter(other: tuple[str, bytes
 def test_a_long_payload_is_cut_with_its_true_size_and_digest(size: int) -> None:
     """The first 64 KiB are kept; size and digest are those of the whole."""
     payload = bytes(index % 251 for index in range(size))
-    (letter,) = dead_letters([reject(0)], [deliver(SPOT, payload)], PRIVACY)
+    (letter,) = dead_letters([reject(0)], [deliver(SPOT, payload)], LAYOUT)
     assert letter.payload == payload[: 64 * 1024]
     assert letter.size == size
     assert letter.digest == hashlib.sha256(SPOT.encode() + b"\0" + payload).digest()
@@ -80,14 +80,14 @@ def test_a_long_payload_is_cut_with_its_true_size_and_digest(size: int) -> None:
 def test_payloads_that_differ_beyond_the_cut_are_two_dead_letters() -> None:
     """Two messages alike in what is kept are told apart by their digests."""
     deliveries = [deliver(SPOT, b"x" * KEPT_BYTES + tail) for tail in (b"a", b"b")]
-    first, second = dead_letters([reject(0), reject(1)], deliveries, PRIVACY)
+    first, second = dead_letters([reject(0), reject(1)], deliveries, LAYOUT)
     assert first.payload == second.payload
     assert first.digest != second.digest
 
 
 def test_no_rejects_are_no_dead_letters() -> None:
     """A good batch has none."""
-    assert dead_letters([], [deliver(SPOT, {"occupied": True})], PRIVACY) == ()
+    assert dead_letters([], [deliver(SPOT, {"occupied": True})], LAYOUT) == ()
 
 
 DELIVERIES = st.lists(
@@ -119,7 +119,7 @@ def test_the_tally_of_a_batch_balances_whatever_was_there_before(
     """Received = stored + duplicate + dead-lettered + refused on every route, none of them negative."""
     decoded = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
     reduced = reduce(World.unknown(LAYOUT), LAYOUT, decoded, Moment(NOW, NOW, catching_up=False))
-    letters = dead_letters(decoded.rejects, deliveries, PRIVACY)
+    letters = dead_letters(decoded.rejects, deliveries, LAYOUT)
     assert sum(letter.seen + letter.repeats for letter in letters) == len(decoded.rejects)
     stored = {
         Route.SPOT: data.draw(st.integers(0, len(reduced.events))),
@@ -182,5 +182,5 @@ def test_every_reason_can_become_a_dead_letter() -> None:
     ]
     good = decode(deliveries, LAYOUT, limits, GATE, NO_GAP)
     decoded = good.without([(Route.COUNT, good.counts, "no")])
-    letters = dead_letters(decoded.rejects, deliveries, PRIVACY)
+    letters = dead_letters(decoded.rejects, deliveries, LAYOUT)
     assert Counter(letter.reason for letter in letters) == dict.fromkeys(Reason, 1)

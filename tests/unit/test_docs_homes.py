@@ -125,7 +125,7 @@ def test_presses_do_what_is_told(payload: str, told: str, was_paused: bool) -> N
     body = b"" if payload == "(empty)" else payload.strip("`").encode()
     press = deliver("city/dwellings/hut-01/pause", body, received_at=ARRIVED)
     decoded = homes.decode(press, gate=paused(home, Pause(ARRIVED - 1)) if was_paused else GATE)
-    letters = dead_letters(decoded.rejects, [press], homes.layout.privacy)
+    letters = dead_letters(decoded.rejects, [press], homes.layout)
     assert [(letter.reason, letter.payload) for letter in letters] == [(name, None) for name in names(told)]
     is_paused = told == "begins a pause" or (was_paused and told != "ends the pause")
     assert decoded.homes.gate.is_paused(home) == is_paused
@@ -138,7 +138,7 @@ def test_dead_letters_keep_what_is_told(topic: str, payload: str, kept: str, bod
     """Every worked example leaves the topic and the payload that the page says, pseudonyms for ids."""
     homes = city()
     message = deliver(f"city/dwellings/{topic.strip('`')}", payload.strip("`").encode(), received_at=ARRIVED)
-    (letter,) = dead_letters(homes.decode(message).rejects, [message], homes.layout.privacy)
+    (letter,) = dead_letters(homes.decode(message).rejects, [message], homes.layout)
 
     def named(cell: str) -> str:
         return re.sub(r"\{([\w-]+)\}", lambda found: homes.pseudonym(found[1]), cell.strip("`"))

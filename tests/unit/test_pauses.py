@@ -206,7 +206,7 @@ def test_a_redelivery_whose_time_counts_from_now_may_be_of_a_pause(pause: Pause,
 
 def letters_of(homes: Household, gate: Gate, *sent: Delivery) -> list[tuple[bytes | None, int]]:
     """Give payload and count of every dead letter."""
-    letters: tuple[DeadLetter, ...] = dead_letters(homes.decode(*sent, gate=gate).rejects, sent, homes.layout.privacy)
+    letters: tuple[DeadLetter, ...] = dead_letters(homes.decode(*sent, gate=gate).rejects, sent, homes.layout)
     return [(letter.payload, letter.seen) for letter in letters]
 
 
@@ -243,10 +243,7 @@ def test_a_stranger_that_paused_is_paused_when_it_is_registered() -> None:
     other = Household([{"id": "hut-0", "district": "antigone", "consent": True}])
     before = other.decode(press(b"on", retain=True), press(b"garbage"))
     assert reasons(before) == [(0, WHOLE, Reason.UNKNOWN_ASSET), (1, WHOLE, Reason.UNKNOWN_ASSET)]
-    assert (
-        dead_letters(before.rejects, [press(b"on"), press(b"")], other.layout.privacy)[0].topic
-        == "city/dwellings/-/pause"
-    )
+    assert dead_letters(before.rejects, [press(b"on"), press(b"")], other.layout)[0].topic == "city/dwellings/-/pause"
     assert stranger.decode(pack({"n": "a", "v": 1}), gate=before.homes.gate).refused == {Route.SENML: 1}
     after = other.decode(press(b"off"), gate=before.homes.gate).homes.gate
     assert not after.is_paused(stranger.pseudonym("hut-01"))

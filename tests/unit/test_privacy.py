@@ -31,7 +31,7 @@ UNROUTABLE = "city/dwellings/hut-01/zigbee"
 def letters_of(*deliveries: Delivery) -> tuple[DeadLetter, ...]:
     """Give the dead letters of a batch."""
     homes = Household()
-    return dead_letters(homes.decode(*deliveries).rejects, deliveries, homes.layout.privacy)
+    return dead_letters(homes.decode(*deliveries).rejects, deliveries, homes.layout)
 
 
 def letter_of(topic: str, payload: bytes, **arrival: Any) -> DeadLetter:  # noqa: ANN401 - as deliver
@@ -131,7 +131,7 @@ def test_a_faulty_record_is_kept_without_its_neighbours() -> None:
     homes = Household()
     decoded = homes.decode(sent)
     assert len(decoded.homes.readings) == 59
-    (letter,) = dead_letters(decoded.rejects, [sent], homes.layout.privacy)
+    (letter,) = dead_letters(decoded.rejects, [sent], homes.layout)
     assert letter.reason is Reason.VALUE_OUT_OF_RANGE
     assert letter.payload is not None
     assert json.loads(letter.payload) == [records[17]]

@@ -1,0 +1,162 @@
+"""`arceaux deadletters`: look at what could not be used, and take it in after a fix."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ingest.cli_common import Json, connect, duration_of, registry_of, run, settings_in_force
+from ingest.errors import ArceauxError
+from schemas.faults import ConfigurationError
+from schemas.reasons import Reason
+
+if TYPE_CHECKING:
+    from ingest.database import Connection
+    from ingest.dead_letter_queries import Row, Selection
+    from schemas.settings import Settings
+
+_LOOK_AGAIN = 0.2
+
+commands = typer.Typer(help="What could not be used: look at it, replay it.", no_args_is_help=True)
+
+OfReason = Annotated[Reason | None, typer.Option(help="Only of this reason.")]
+OfTopic = Annotated[str | None, typer.Option(help="Only of topics that fit this MQTT filter.")]
+Since = Annotated[str | None, typer.Option(help="Only received since: a time, or how long ago, such as 2h.")]
+Before = Annotated[str | None, typer.Option(help="Only received before: likewise.")]
+
+
+@commands.command(name="list")
+def list_(
+    *,
+    reason: OfReason = None,
+    topic: OfTopic = None,
+    since: Since = None,
+    before: Before = None,
+    limit: Annotated[int, typer.Option(min=0, max=100_000, help="Most rows; the sums are of all.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List dead letters, the newest first, and sum them up by reason."""
+    from ingest import dead_letter_queries as queries
+    from ingest.dead_letter_text import as_json as plain
+    from ingest.dead_letter_text import table
+
+    settings = settings_in_force()
+    selection = _selection(None, reason, topic, since, before)
+
+    async def look() -> "tuple[list[Row], list[Row]]":
+        async with await _connect(settings) as connection:
+            return await queries.find(connection, selection, limit), await queries.count(connection, selection)
+
+    rows, counts = run(look())
+    if as_json:
+        typer.echo(json.dumps({"dead_letters": [plain(row) for row in rows], "reasons": [dict(row) for row in counts]}))
+    else:
+        typer.echo("\n".join(table(rows, counts)))
+
+
+@commands.command()
+def show(
+    number: Annotated[int, typer.Argument(metavar="ID", help="Its id, as listed.")], *, as_json: Json = False
+) -> None:
+    """Show one dead letter: its payload, and what was wrong with it."""
+    from ingest import dead_letter_queries as queries
+    from ingest.dead_letter_text import as_json as plain
+    from ingest.dead_letter_text import details
+
+    settings = settings_in_force()
+
+    async def look() -> "Row | None":
+        async with await _connect(settings) as connection:
+            return await queries.show(connection, number)
+
+    row = run(look())
+    if row is None:
+        raise ArceauxError(f"there is no dead letter {number}; see `arceaux deadletters list`")
+    typer.echo(json.dumps(plain(row)) if as_json else "\n".join(details(row)))
+
+
+@commands.command()
+def replay(
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="[ID]...", help="These; else all that were not yet.")
+    ] = None,
+    *,
+    reason: OfReason = None,
+    topic: OfTopic = None,
+    since: Since = None,
+    before: Before = None,
+) -> None:
+    """Decode dead letters again, after a fix, as of the time they arrived. Nothing is stored twice."""
+    settings = settings_in_force()
+    selection = _selection(ids or None, reason, topic, since, before)
+    run(_replay(settings, selection))
+
+
+async def _replay(settings: "Settings", selection: "Selection") -> None:
+    from ingest import dead_letter_queries as queries
+
+    now = datetime.now(UTC)
+    async with await _connect(settings) as connection:
+        ids, cut = await queries.request_replay(connection, selection, now)
+        if cut:
+            typer.echo(f"{cut} cannot be replayed: their payload is not kept, or not whole")
+        if not ids:
+            typer.echo("nothing to replay")
+            return
+        await _until_replayed(settings, connection, ids)
+        for row in await queries.outcome(connection, ids, now):
+            verdict = "replayed" if row["is_replayed"] else "still not usable"
+            typer.echo(f"{row['letters']} {verdict}: {row['detail']}")
+
+
+async def _until_replayed(settings: "Settings", connection: "Connection", ids: Sequence[int]) -> None:
+    """Wait for the service to take them in; where none is at work, do it here."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ingest import dead_letter_queries as queries
+    from ingest.keys import privacy_of
+    from ingest.replay_alone import replay_alone
+
+    with Progress(transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
+        task = progress.add_task("replaying", total=len(ids))
+        while left := await queries.waiting(connection, ids):
+            progress.update(task, completed=len(ids) - left)
+            if await queries.is_at_work(connection, settings.client_id):
+                await asyncio.sleep(_LOOK_AGAIN)
+            else:
+                registry = registry_of(settings)
+                await replay_alone(settings, registry, privacy_of(settings, registry))
+
+
+async def _connect(settings: "Settings") -> "Connection":
+    from ingest.migrate import check_schema
+
+    connection = await connect(settings)
+    await check_schema(connection)
+    return connection
+
+
+def _selection(
+    ids: Sequence[int] | None, reason: Reason | None, topic: str | None, since: str | None, before: str | None
+) -> "Selection":
+    from ingest.dead_letter_queries import Selection
+
+    return Selection(ids, reason, topic, _moment(since, "--since"), _moment(before, "--before"))
+
+
+def _moment(text: str | None, option: str) -> datetime | None:
+    """Read a time, or how long ago it was."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.now(UTC) - duration_of(text, option)
+    if moment.tzinfo is None:
+        raise ConfigurationError(f"{option}: expected an offset such as Z or +01:00")
+    return moment

@@ -1,0 +1,174 @@
+"""The second half of a batch's way: reduce, commit, adopt. One writer, one batch after the other.
+
+What it holds (layout, state of the world, gate) is as of the last commit. Batches come decoded, perhaps by a registry
+or behind a gate that changed since: then they are decoded again here, from their messages.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+import structlog
+
+from ingest.backlog import Backlog
+from ingest.errors import OutdatedBatchError, SlowBatchError
+from ingest.metrics import Metrics
+from ingest.poison import PoisonError
+from ingest.store import Start, Store
+from ingest.transaction import Batch, Outcome
+from processors.dead_letters import dead_letters
+from processors.decode import Decoded, decode
+from processors.gate import Gap, Gate
+from processors.layout import Layout
+from processors.privacy import Privacy
+from processors.reduce import Reduced, reduce
+from processors.rejects import Limits
+from processors.replays import Letter, marks, new_rejects, to_delivery
+from processors.times import to_datetime
+from schemas.delivery import Delivery
+from schemas.registry import Registry
+from schemas.settings import Settings
+
+log = structlog.get_logger()
+
+
+class Gathered(NamedTuple):
+    """A batch on its way to the database, empty on a tick: decoded by that layout, behind the gate as it was before.
+
+    `letters` are the dead letters that it replays, one a message.
+    """
+
+    deliveries: Sequence[Delivery]
+    letters: Sequence[Letter]
+    layout: Layout
+    gate: Gate
+    gap: Gap
+    decoded: Decoded
+
+
+class Settler:
+    """Decodes, and settles what was decoded."""
+
+    def __init__(  # noqa: PLR0913 - the parts it connects
+        self,
+        *,
+        start: Start,
+        store: Store,
+        backlog: Backlog,
+        metrics: Metrics,
+        limits: Limits,
+        window_ratio: Callable[[], float],
+        on_change: Callable[[], None],
+        on_registry: Callable[[Registry], None],
+    ) -> None:
+        self._layout, self._world, self.gate = start.layout, start.world, start.gate
+        self._store, self._backlog, self._metrics, self._limits = store, backlog, metrics, limits
+        self._window_ratio = window_ratio
+        self._on_change, self._on_registry = on_change, on_registry
+        self._decoding = asyncio.Lock()
+        self._new_registry: tuple[Registry, Privacy] | None = None
+        self.has_committed = False
+
+    def take_up(self, registry: Registry, privacy: Privacy) -> None:
+        """Go on with another registry: from the next batch on, and for batches that are not written yet."""
+        self._new_registry = (registry, privacy)
+
+    async def decode(
+        self, deliveries: Sequence[Delivery], gate: Gate, gap: Gap, letters: Sequence[Letter] = ()
+    ) -> Gathered:
+        """Decode a batch behind a gate, and register the sensors it brings."""
+        async with self._decoding:
+            layout = self._layout
+            decoded = decode(deliveries, layout, self._limits, gate, gap)
+            if decoded.homes.newcomers:
+                await self._store.register(decoded.homes.newcomers)
+        return Gathered(deliveries, letters, layout, gate, gap, decoded)
+
+    async def settle(self, gathered: Gathered) -> Gathered:
+        """Settle a batch by the registry in force, however often that changes meanwhile; give it as it was settled."""
+        while True:
+            if self._new_registry is not None:
+                await self._change_registry(*self._new_registry)
+            # Decoded ahead, by a registry that changed since, or after presses of a batch that was dropped.
+            if gathered.layout is not self._layout or gathered.gate != self.gate:
+                gathered = await self._decode_again(gathered)
+            try:
+                await self._settle_once(gathered)
+            except OutdatedBatchError:
+                continue
+            except SlowBatchError:
+                await self._settle_halves(gathered)
+            return gathered
+
+    async def replay(self) -> bool:
+        """Settle dead letters that somebody asked to replay, some at a time; tell whether there were any."""
+        letters = await self._store.requested_letters()
+        if letters:
+            deliveries = [to_delivery(letter, self._layout.privacy) for letter in letters]
+            await self.settle(await self.decode(deliveries, self.gate, self._backlog.gap, letters))
+        return bool(letters)
+
+    async def _decode_again(self, gathered: Gathered, part: slice = slice(None)) -> Gathered:
+        return await self.decode(gathered.deliveries[part], self.gate, gathered.gap, gathered.letters[part])
+
+    async def _change_registry(self, registry: Registry, privacy: Privacy) -> None:
+        self._new_registry = None
+        self._layout, self._world = await self._store.take_up(registry, privacy, self.gate)
+        self._metrics.forget_figures()
+        log.info("registry_taken_up", car_parks=len(registry.car_park), dwellings=len(registry.dwelling))
+        self._on_registry(registry)
+
+    async def _settle_halves(self, gathered: Gathered) -> None:
+        middle = len(gathered.deliveries) // 2
+        log.warning("batch_halved", messages=len(gathered.deliveries))
+        for part in (slice(middle), slice(middle, None)):
+            await self.settle(await self._decode_again(gathered, part))
+
+    async def _settle_once(self, gathered: Gathered) -> None:
+        """Reduce, commit, adopt."""
+        moment = self._backlog.judge(_now(), self._window_ratio())
+        reduced = reduce(self._world, self._layout, gathered.decoded, moment)
+        if not (reduced.is_empty and self.has_committed):
+            began = time.monotonic()
+            reduced, outcome = await self._commit(reduced, gathered)
+            self.has_committed = True
+            self._metrics.committed(outcome, time.monotonic() - began, time.time())
+        self._world = reduced.world
+        self.gate = gathered.decoded.homes.gate
+        if not gathered.deliveries:
+            self.gate = self.gate.since(moment.now - self._limits.max_lateness)
+        self._metrics.show_figures(self._layout.codes, self._world.figures)
+        if len(reduced.changed_figures):
+            self._on_change()
+
+    async def _commit(self, reduced: Reduced, gathered: Gathered) -> tuple[Reduced, Outcome]:
+        """Commit; where the database refuses single readings, dead-letter those and commit the rest."""
+        batch = self._batch(reduced, gathered)
+        try:
+            return reduced, await self._store.commit(batch, self._is_outdated)
+        except PoisonError:
+            poison = await self._store.find_poison(batch)
+        moment = self._backlog.judge(_now(), self._window_ratio())
+        reduced = reduce(self._world, self._layout, reduced.decoded.without(poison), moment)
+        return reduced, await self._store.commit(self._batch(reduced, gathered), self._is_outdated)
+
+    def _is_outdated(self) -> bool:
+        return self._new_registry is not None
+
+    def _batch(self, reduced: Reduced, gathered: Gathered) -> Batch:
+        letters, decoded = gathered.letters, reduced.decoded
+        rejects = new_rejects(letters, decoded) if letters else decoded.rejects
+        found = dead_letters(rejects, gathered.deliveries, self._layout)
+        return Batch(self._layout, reduced, found, marks(letters, decoded), to_datetime(_now()))
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Give what is accepted, by the settings."""
+    lateness, future = (value // timedelta(microseconds=1) for value in (settings.max_lateness, settings.max_future))
+    return Limits(settings.max_payload_bytes, lateness, future)
