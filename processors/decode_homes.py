@@ -158,13 +158,17 @@ class HomeDecoder:
         return readings, self._rejects(faults, resolved)
 
     def _rejects(self, faults: Mapping[int, tuple[Reason, str]], resolved: Resolved) -> tuple[Reject, ...]:
-        """Give the faulty records; of a home with a pause, and of many in one pack, they are only counted."""
+        """Give the faulty records; of a home with a pause, and of many in one pack, they are only counted.
+
+        So are those that are too late: the pauses of that time may be forgotten.
+        """
         rejects = []
         kept: Counter[int] = Counter()
         for index, (reason, detail) in sorted(faults.items()):
             pack = self._packs[int(resolved.pack[index])]
             kept[pack.delivery] += 1
-            is_kept = self._may_keep(pack.home) and kept[pack.delivery] <= _MOST_KEPT
+            may_be_paused = reason is Reason.TIME_TOO_LATE or not self._may_keep(pack.home)
+            is_kept = kept[pack.delivery] <= _MOST_KEPT and not may_be_paused
             record = int(resolved.record[index])
             rejects.append(Reject(pack.delivery, Route.SENML, reason, detail, record, is_kept=is_kept))
         return tuple(rejects)

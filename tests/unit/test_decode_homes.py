@@ -266,3 +266,12 @@ def test_what_is_accepted_lies_in_the_window(delivery: Delivery) -> None:
     readings = decode([delivery], LAYOUT, LIMITS, GATE, NO_GAP).homes.readings
     ahead = readings["time"] - delivery.received_at
     assert ((-LIMITS.max_lateness <= ahead) & (ahead <= LIMITS.max_future)).all()
+
+
+def test_a_record_that_is_too_late_is_only_counted() -> None:
+    """The pauses of its time may be forgotten, so nothing of it is kept."""
+    decoded = Household().decode(pack({"n": "a", "v": 1, "t": -9 * 86400}, {"n": "a", "v": 1, "t": 301}))
+    assert [(reject.reason, reject.is_kept) for reject in decoded.rejects] == [
+        (Reason.TIME_TOO_LATE, False),
+        (Reason.TIME_IN_FUTURE, True),
+    ]
