@@ -110,7 +110,7 @@ async def _replay(settings: "Settings", selection: "Selection") -> None:
         await _until_replayed(settings, connection, ids)
         for row in await queries.outcome(connection, ids, now):
             verdict = "replayed" if row["is_replayed"] else "still not usable"
-            typer.echo(f"{row['letters']} {verdict}: {row['detail']}")
+            typer.echo(f"{row['letters']} {verdict}: {row['example']}")
 
 
 async def _until_replayed(settings: "Settings", connection: "Connection", ids: Sequence[int]) -> None:

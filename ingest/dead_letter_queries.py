@@ -81,7 +81,7 @@ async def waiting(connection: Connection, ids: Sequence[int]) -> int:
 
 
 async def outcome(connection: Connection, ids: Sequence[int], requested_at: datetime) -> list[Row]:
-    """Tell what came of a replay: letters by `detail`, and whether those were replayed."""
+    """Tell what came of a replay: letters by `outcome`, whether those were replayed, and the detail of one of them."""
     return await _rows(connection, "outcome", {"ids": list(ids), "now": requested_at})
 
 

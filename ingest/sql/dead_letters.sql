@@ -72,7 +72,8 @@ SELECT count(*) FROM dead_letter WHERE {wanted} AND replayed_at IS NULL AND NOT 
 SELECT count(*) FROM dead_letter WHERE id = ANY(%s) AND replay_requested_at IS NOT NULL
 
 -- name: outcome
-SELECT replayed_at >= %(now)s AS is_replayed, replay_detail AS detail, count(*) AS letters
+SELECT replayed_at >= %(now)s AS is_replayed, split_part(replay_detail, ': ', 1) AS outcome, count(*) AS letters,
+       min(replay_detail) AS example
 FROM dead_letter WHERE id = ANY(%(ids)s) GROUP BY 1, 2 ORDER BY 3 DESC, 2
 
 -- name: try_worker

@@ -155,3 +155,46 @@ async def test_a_homes_letters_get_their_names_back(
     ]
     assert tuple(await replayed(ask)) == (2, 2, 2, 0, 0, 0)
     assert await service.stop() == 0
+
+
+async def test_a_letter_that_the_database_refused_is_taken_in_once_it_does_not(
+    running: Service, broker: Mosquitto, ask: Callable[..., Any]
+) -> None:
+    """While it still refuses, the letter stays as it is and does no harm to the others of its replay."""
+    await ask("ALTER TABLE parking_event ADD CONSTRAINT odd CHECK (NOT occupied)")
+    bays = [f"city/parking/ANTI/spots/P-{number:03d}" for number in range(1, 5)]
+    await publish(broker.url, [(bay, spot(occupied=True, minutes_ago=5)) for bay in bays])
+    await dead_lettered(ask, 4)
+
+    assert "4 still not usable: database_rejected: " in await replay(running)
+    assert tuple(await replayed(ask)) == (4, 4, 0, 4, 0, 0)
+
+    await ask("ALTER TABLE parking_event DROP CONSTRAINT odd")
+    assert "4 replayed" in await replay(running)
+    assert await ask("SELECT count(*) FROM parking_event WHERE occupied") == 4
+    assert await ask("SELECT count(*) FROM spot_state WHERE occupied") == 4
+    await assert_figures(broker.url, ask)
+
+
+async def test_a_pack_that_is_readable_now_brings_its_bad_records_as_letters(
+    service: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path
+) -> None:
+    """Rejected whole, then replayed: the good records are stored, the bad one is a dead letter of its own."""
+    add_home(registry_path, HOME.format(sensors=9))
+    pack = [{"bt": NOW.timestamp(), "n": name, "u": "Cel", "v": value} for name, value in (("a", 1), ("b", 999))]
+    service.settings["ARCEAUX_MAX_PAYLOAD_BYTES"] = "64"
+    await service.start_ready()
+    await publish(broker.url, [("city/dwellings/hut-01/senml", json.dumps(pack).encode())])
+    await dead_lettered(ask, 1)
+    await service.stop()
+    del service.settings["ARCEAUX_MAX_PAYLOAD_BYTES"]
+
+    for _ in range(2):
+        await replay(service, *(str(number) for number in [await ask("SELECT min(id) FROM dead_letter")]))
+
+    assert await ask("SELECT value FROM dwelling_reading") == 1.0
+    assert [reason for (reason,) in await ask("SELECT reason FROM dead_letter ORDER BY id")] == [
+        "payload_too_large",
+        "value_out_of_range",
+    ]
+    assert tuple(await replayed(ask)) == (2, 4, 1, 2, 1, 0)
