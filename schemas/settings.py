@@ -21,7 +21,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from schemas.durations import Duration
+from schemas.durations import Duration, format_duration
 from schemas.faults import ConfigurationError, fault_lines
 from schemas.topics import LEVEL
 
@@ -31,6 +31,7 @@ TIMESCALEDB_ROOT = "ARCEAUX_TIMESCALEDB_ROOT"
 _MOST_INFLIGHT = 65_534
 """Receive Maximum 65535 is the protocol's default, left off the wire, and mosquitto then falls back to its own 20."""
 
+_DAY = timedelta(days=1)
 _PASSWORD_PARAMETER = re.compile(r"([?&](?:ssl)?password=)[^&#]*", re.IGNORECASE)
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -151,6 +152,15 @@ class Settings(BaseSettings):
         None,
         description="A file with the secret key of the dwellings' pseudonyms, at least 32 bytes; needed for dwellings.",
     )
+    retention_parking: Duration = Field(
+        timedelta(days=400), description="How long events, counts and the history of figures of parking are kept."
+    )
+    retention_dwelling_readings: Duration = Field(
+        timedelta(days=30), description="How long single readings of dwellings are kept."
+    )
+    retention_dead_letters: Duration = Field(
+        timedelta(days=30), description="How long dead letters are kept, from their first arrival."
+    )
     ops_host: str = Field("127.0.0.1", description="Where /metrics, /healthz and /readyz are served.")
     ops_port: Port = Field(9108, description="The port of the same; 0 takes a free one.")
     log_format: Literal["console", "json"] = Field("console", description="Logs for people or for machines.")
@@ -179,8 +189,20 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
+        faults = []
         if self.batch_max_delay > timedelta(seconds=10):
-            raise ValueError(f"{PREFIX}BATCH_MAX_DELAY: expected at most 10s, or live figures lag behind")
+            faults.append(f"{PREFIX}BATCH_MAX_DELAY: expected at most 10s, or live figures lag behind")
+        if self.retention_dead_letters < _DAY:
+            faults.append(f"{PREFIX}RETENTION_DEAD_LETTERS: expected at least 1d")
+        least = self.max_lateness + _DAY
+        faults += [
+            f"{PREFIX}{name.upper()}: expected at least {format_duration(least)}, one day more than "
+            f"{PREFIX}MAX_LATENESS, or what is late is removed as soon as it is stored"
+            for name in ("retention_parking", "retention_dwelling_readings")
+            if getattr(self, name) < least
+        ]
+        if faults:
+            raise ValueError("\n".join(faults))
         return self
 
     @classmethod

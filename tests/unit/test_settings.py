@@ -18,6 +18,9 @@ CONTRACT_DEFAULTS = {
     "ARCEAUX_MAX_LATENESS": "8d",
     "ARCEAUX_MAX_FUTURE": "5m",
     "ARCEAUX_MAX_PAYLOAD_BYTES": str(256 * 1024),
+    "ARCEAUX_RETENTION_PARKING": "400d",
+    "ARCEAUX_RETENTION_DWELLING_READINGS": "30d",
+    "ARCEAUX_RETENTION_DEAD_LETTERS": "30d",
     "ARCEAUX_OPS_HOST": "127.0.0.1",
     "ARCEAUX_OPS_PORT": "9108",
     "ARCEAUX_DRAIN_TIMEOUT": "20s",
@@ -168,6 +171,9 @@ def test_an_env_file_that_is_no_text_is_told(tmp_path: Path) -> None:
         ("MAX_PAYLOAD_BYTES", "63", "greater than or equal to 64"),
         ("MAX_PAYLOAD_BYTES", "8388609", "less than or equal to 8388608"),
         ("PUBLISH_INTERVAL", "nan", "expected a duration"),
+        ("RETENTION_PARKING", "215h", "expected at least 9d, one day more than ARCEAUX_MAX_LATENESS"),
+        ("RETENTION_DWELLING_READINGS", "0", "expected at least 9d, one day more than ARCEAUX_MAX_LATENESS"),
+        ("RETENTION_DEAD_LETTERS", "23h", "expected at least 1d"),
         ("OPS_PORT", "-1", "greater than or equal to 0"),
         ("OPS_PORT", "65536", "less than or equal to 65535"),
         ("OPS_PORT", "http", "valid integer"),
@@ -197,6 +203,20 @@ def test_every_wrong_setting_is_told_at_once(monkeypatch: pytest.MonkeyPatch) ->
         "ARCEAUX_MAX_FUTURE",
         "ARCEAUX_OPS_PORT",
     ]
+
+
+def test_raw_readings_are_kept_longer_than_the_latest_may_be_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One day more than the largest lateness is enough; what is too short is told a line each, by what to set."""
+    monkeypatch.setenv("ARCEAUX_MAX_LATENESS", "500d")
+    lines = refusal().split("\n")
+    assert [line.partition(":")[0] for line in lines] == [
+        "ARCEAUX_RETENTION_PARKING",
+        "ARCEAUX_RETENTION_DWELLING_READINGS",
+    ]
+    assert all("expected at least 501d" in line for line in lines)
+    for line in lines:
+        monkeypatch.setenv(line.partition(":")[0], "501d")
+    assert load_settings().retention_parking == timedelta(days=501)
 
 
 @given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=10))
