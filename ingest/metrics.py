@@ -31,6 +31,9 @@ class Metrics:
         )
         self.dead_letters = self._counter("dead_letters", "Dead letters written, by reason.", "reason")
         self.publications = self._counter("publications", "Live figures acknowledged by the broker.")
+        self.removed_rows = self._counter(
+            "removed_rows", "Rows that retention removed; of dead letters the readings they stood for.", "table"
+        )
         self.reconnects = self._counter("reconnects", "Times the consumer connected again.")
         self.sessions_lost = self._counter("sessions_lost", "Times the broker had forgotten the consumer's session.")
         self.batch_readings = self._histogram("batch_readings", "Readings in a committed batch.", _SIZES)
@@ -46,6 +49,9 @@ class Metrics:
         self.broker_connected = self._gauge("broker_connected", "1 while all subscriptions are granted.")
         self.database_up = self._gauge("database_up", "1 while the last database call succeeded.")
         self.last_commit = self._gauge("last_commit_timestamp_seconds", "When a batch was last committed.")
+        self.last_retention = self._gauge(
+            "last_retention_timestamp_seconds", "When nothing was left that is past its time."
+        )
         self.car_park_free = self._gauge("car_park_free", "Free places by the live figure.", "car_park")
         self.car_park_stale = self._gauge("car_park_stale", "1 where nothing of the car park is fresh.", "car_park")
         self._show_zeros()

@@ -22,6 +22,7 @@ from ingest.ops import serve_ops
 from ingest.pipeline import Pipeline
 from ingest.publisher import Publisher
 from ingest.registry_watch import RegistryWatch
+from ingest.retention import Retention
 from ingest.settle import Settler, limits_of
 from ingest.store import Start, Store
 from ingest.window import Window
@@ -73,6 +74,7 @@ class _Parts:
     settler: Settler
     pipeline: Pipeline
     publisher: Publisher
+    retention: Retention
 
 
 def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: Store, start: Start) -> _Parts:
@@ -102,7 +104,7 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
         metrics=metrics,
         max_delay=settings.batch_max_delay.total_seconds(),
     )
-    return _Parts(inbox, consumer, settler, pipeline, publisher)
+    return _Parts(inbox, consumer, settler, pipeline, publisher, Retention(settings, metrics))
 
 
 async def _run(
@@ -118,9 +120,10 @@ async def _run(
         settling = start_task("settle", parts.pipeline.settle_batches())
         consuming = start_task("consume", parts.consumer.run(store))
         watching = start_task("watch registry", watch)
+        retaining = start_task("retain", parts.retention.run())
         await stop.wait()
         await _drain(parts, gathering, publishing, drain_timeout)
-        for task in (consuming, gathering, settling, publishing, watching):
+        for task in (consuming, gathering, settling, publishing, watching, retaining):
             task.cancel()
 
 

@@ -1,0 +1,90 @@
+"""Days of readings and their booking, written by plain SQL: for servers without COPY, and for days long past."""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
+
+from ingest.audit import Audit, audit
+from ingest.database import Connection
+from ingest.transaction import SQL
+
+EVENTS = """
+INSERT INTO parking_event SELECT time, spot, value = 1, now()
+FROM unnest(%s::timestamptz[], %s::integer[], %s::integer[]) AS told (time, spot, value)
+ON CONFLICT DO NOTHING
+"""
+COUNTS = """
+INSERT INTO parking_count SELECT time, park, free, 0, '', now()
+FROM unnest(%s::timestamptz[], %s::integer[], %s::integer[]) AS told (time, park, free)
+ON CONFLICT DO NOTHING
+"""
+READINGS = """
+INSERT INTO dwelling_reading SELECT * FROM unnest(%s::timestamptz[], %s::integer[], %s::float8[])
+ON CONFLICT DO NOTHING
+"""
+HISTORY = """
+INSERT INTO availability_history
+SELECT time, park, free, 0, 0, free, 'open', 1
+FROM unnest(%s::timestamptz[], %s::integer[], %s::integer[]) AS told (time, park, free)
+ON CONFLICT DO NOTHING
+"""
+REPLAYED = """
+INSERT INTO replayed AS held (table_name, rows) VALUES (%s, %s)
+ON CONFLICT (table_name) DO UPDATE SET rows = held.rows + excluded.rows
+"""
+RAW = (("spot", "parking_event", EVENTS), ("count", "parking_count", COUNTS), ("senml", "dwelling_reading", READINGS))
+SENT = 12
+"""Readings of each kind that a call writes."""
+
+
+class Books:
+    """Writes what the service would leave behind, in the order of the days."""
+
+    def __init__(self, connection: Connection, rng: random.Random) -> None:
+        self.connection = connection
+        self._rng = rng
+
+    async def write_day(self, day: datetime) -> None:
+        """Write readings of a day, some of them twice, dead letters, and a replay of readings from weeks ago."""
+        for route, _, insert in RAW:
+            stored = await self._insert(insert, day)
+            await self._book(day, route, SENT, stored=stored, duplicate=SENT - stored)
+        await self._insert(HISTORY, day)
+        await self._write_dead_letters(day)
+        route, table, insert = self._rng.choice(RAW)
+        stored = await self._insert(insert, day - timedelta(days=self._rng.randrange(38)))
+        await self.connection.execute(REPLAYED, (table, stored))
+        await self._book(day, "replay", SENT, stored=stored, duplicate=SENT - stored)
+
+    async def audit(self) -> Audit:
+        """Audit on the same connection, and leave that as it was."""
+        try:
+            return await audit(self.connection, lambda _: None)
+        finally:
+            await self.connection.set_isolation_level(None)
+            await self.connection.set_read_only(None)
+
+    async def value(self, query: str, *parameters: object) -> Any:  # noqa: ANN401 - whatever the query gives
+        """Ask for one value."""
+        row = await (await self.connection.execute(query.encode(), parameters)).fetchone()
+        assert row is not None
+        return row[0]
+
+    async def _insert(self, query: LiteralString, day: datetime) -> int:
+        times = [day + timedelta(minutes=self._rng.randrange(1440)) for _ in range(SENT - 3)]
+        things = [self._rng.randrange(1, 5) for _ in times]
+        values = [self._rng.randrange(2) for _ in times]
+        columns = [[*column, *column[:3]] for column in (times, things, values)]
+        return (await self.connection.execute(query, columns)).rowcount
+
+    async def _write_dead_letters(self, day: datetime) -> None:
+        seen = [self._rng.randrange(1, 50) for _ in range(3)]
+        digests = [self._rng.randbytes(32) for _ in seen]
+        columns = [[day] * 3, ["t"] * 3, [0] * 3, digests, ["unknown_asset"] * 3, [""] * 3, seen, [day] * 3]
+        await self.connection.execute(SQL["add_to_summaries"], columns)
+        await self._book(day, "unroutable", sum(seen), dead_lettered=sum(seen))
+
+    async def _book(self, day: datetime, route: str, readings: int, **outcomes: int) -> None:
+        names = ("stored", "duplicate", "dead_lettered", "refused")
+        row = (day, "test", route, readings, readings, *(outcomes.get(name, 0) for name in names))
+        await self.connection.execute(SQL["add_to_ledger"], row)
