@@ -84,6 +84,8 @@ def ingest() -> None:
 def audit(*, as_json: Json = False) -> None:
     """Prove from the tables that every reading is accounted for; exit status 1 where one is not."""
     from ingest.audit import audit as audit_tables
+    from ingest.audit_report import as_json as report_of
+    from ingest.audit_report import as_text, shown_steps
     from ingest.migrate import check_schema
 
     settings = settings_in_force()
@@ -91,14 +93,10 @@ def audit(*, as_json: Json = False) -> None:
     async def work() -> bool:
         async with await connect(settings) as connection:
             await check_schema(connection)
-            balances = await audit_tables(connection)
-        if as_json:
-            typer.echo(json.dumps({b.name: {"ledger": b.ledger, "tables": b.tables} for b in balances}))
-        else:
-            for balance in balances:
-                verdict = "balances" if not balance.difference else f"DIFFERS by {balance.difference:+d}"
-                typer.echo(f"{balance.name:14} ledger {balance.ledger:>12}  tables {balance.tables:>12}  {verdict}")
-        return all(balance.difference == 0 for balance in balances)
+            with shown_steps() as on_step:
+                found = await audit_tables(connection, on_step)
+        typer.echo(json.dumps(report_of(found)) if as_json else as_text(found))
+        return found.is_right
 
     if not run(work()):
         raise typer.Exit(1)

@@ -1,16 +1,25 @@
+-- name: hold_chunks
+LOCK TABLE parking_event, parking_count, dwelling_reading IN ACCESS SHARE MODE
+
 -- name: ledger
-SELECT coalesce(sum(messages), 0), coalesce(sum(readings), 0), coalesce(sum(stored), 0), coalesce(sum(duplicate), 0),
-       coalesce(sum(dead_lettered), 0), coalesce(sum(refused), 0)
+SELECT route, sum(readings)::bigint, sum(stored)::bigint, sum(duplicate)::bigint, sum(dead_lettered)::bigint,
+       sum(refused)::bigint
+FROM ledger GROUP BY route
+
+-- name: wrong_rows
+SELECT minute, worker, route, readings, stored, duplicate, dead_lettered, refused
 FROM ledger
+WHERE readings <> stored + duplicate + dead_lettered + refused OR least(stored, duplicate, dead_lettered, refused) < 0
+ORDER BY minute, worker, route LIMIT %s
 
 -- name: held
-SELECT 'parking_event', count(*) FROM parking_event
-UNION ALL
-SELECT 'parking_count', count(*) FROM parking_count
-UNION ALL
-SELECT 'dwelling_reading', count(*) FROM dwelling_reading
-UNION ALL
-SELECT 'dead_letter', coalesce(sum(seen), 0) FROM dead_letter
+SELECT count(*) FROM {table}
+
+-- name: seen
+SELECT coalesce(sum(seen), 0)::bigint FROM dead_letter
 
 -- name: removed
-SELECT table_name, sum(rows) FROM removal GROUP BY table_name
+SELECT table_name, sum(rows)::bigint FROM removal GROUP BY table_name
+
+-- name: replayed
+SELECT table_name, rows FROM replayed
