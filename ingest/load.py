@@ -11,6 +11,7 @@ from ingest.sql import load_queries
 from processors.availability import FIGURE_STATUSES, quality_bits
 from processors.columns import FOREVER, NEVER, NO_SEQ
 from processors.gate import Gate, Pause
+from processors.health import FLAPPING_FROM
 from processors.layout import Ids, Layout, Terms
 from processors.privacy import Privacy
 from processors.reduce import World
@@ -123,9 +124,9 @@ async def load_world(connection: Connection, layout: Layout) -> World:
             _set_figure(world, car_park_index[car_park_id], *figure)
     for capacity, free, occupied, unknown, observed_at in await _rows(connection, "city", (len(car_park_index),)):
         _set_figure(world, -1, capacity, free, occupied, unknown, FIGURE_STATUSES[0], False, [], observed_at)  # noqa: FBT003 - a row
-    index = {asset: number for number, asset in enumerate(layout.terms.assets)}
-    for asset, state, since in await _rows(connection, "attention"):
-        world.health.resume(index[asset], SensorState(state), _micros(since), world.spots)
+    sensors = {asset: number for number, asset in enumerate(layout.terms.assets)}
+    for asset, *attention in await _rows(connection, "attention"):
+        _set_attention(world, sensors[asset], *attention)
     return world
 
 
@@ -157,6 +158,13 @@ def _set_count(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a
     counts.total[index], counts.total_at[index] = total or 0, _micros(total_at)
     counts.other_total_at[index] = _micros(other_total_at)
     counts.status[index], counts.status_at[index] = (status or "").encode(), _micros(status_at)
+
+
+def _set_attention(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query
+    state, since, now = row
+    world.health.resume(index, SensorState(state), _micros(since), from_datetime(now))
+    if state == SensorState.FLAPPING:
+        world.spots.flips[index] = FLAPPING_FROM
 
 
 def _set_figure(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from processors import health_clock
 from processors.columns import FOREVER, NEVER, Records
 from processors.decode import Decoded
+from processors.health_clock import Clocks
 from processors.layout import Layout
 from processors.parking_state import CLOSED, CountStates, SpotStates
 from processors.sequence import Sequences
@@ -31,7 +32,9 @@ STATES: Final = tuple(SensorState)
 """In order of precedence, the sound one first; a state is an index of these."""
 _JUDGED_EVERY: Final = 1_000_000
 
-_FLAPPING_FROM, _FLAPPING_UNTIL = 10.0, 5.0
+FLAPPING_FROM: Final = 10.0
+"""Changes of late, see `SpotStates.flips`."""
+_FLAPPING_UNTIL: Final = 5.0
 _RETURNS_FROM, _RETURNS_UNTIL = 3.0, 1.5
 _RETURNS_LAST: Final = 3_600_000_000
 """Microseconds in which a return comes to count for 1/e."""
@@ -49,7 +52,7 @@ class Health:
     `returned_at`, fading. `missing` are messages missing upstream. `counts` is None until first judged.
     """
 
-    clocks: Records
+    clocks: Clocks
     returns: Float64s
     returned_at: Int64s
     state: NDArray[np.uint8]
@@ -65,7 +68,7 @@ class Health:
         spots, car_parks = len(layout.spot_id), len(layout.car_park_id)
         size = spots + car_parks
         return cls(
-            clocks=health_clock.blank_clocks(size),
+            clocks=Clocks.unknown(size),
             returns=np.zeros(spots),
             returned_at=np.full(spots, NEVER),
             state=np.zeros(size, dtype=np.uint8),
@@ -78,17 +81,17 @@ class Health:
         """Tell whether to judge again."""
         return now - self.judged_at >= _JUDGED_EVERY
 
-    def resume(self, sensor: int, state: SensorState, since: int, spots: SpotStates) -> None:
-        """Take up, in place, a state that was judged before a restart, with what it rested on."""
+    def resume(self, sensor: int, state: SensorState, since: int, now: int) -> None:
+        """Take up, in place, a state that was judged before a restart, with what it rested on taken to be of now.
+
+        What a spot's changes come to is part of its own state.
+        """
         code = STATES.index(state)
         self.state[sensor], self.held[sensor], self.since[sensor] = code, 1 << code, since
-        match state:
-            case SensorState.CLOCK_SKEW:
-                health_clock.suspect(self.clocks, sensor)
-            case SensorState.FLAPPING:
-                spots.flips[sensor] = _FLAPPING_FROM
-            case SensorState.DUPLICATE_IDENTITY:
-                self.returns[sensor], self.returned_at[sensor] = _RETURNS_FROM, spots.observed_at[sensor]
+        if state is SensorState.CLOCK_SKEW:
+            self.clocks.suspected[sensor], self.clocks.odd_at[sensor] = True, now
+        elif state is SensorState.DUPLICATE_IDENTITY:
+            self.returns[sensor], self.returned_at[sensor] = _RETURNS_FROM, now
 
 
 class Troubles(NamedTuple):
@@ -172,15 +175,15 @@ def _holds(health: Health, layout: Layout, of: Sources, clock: int) -> dict[int,
     terms, spots = layout.terms, len(layout.spot_id)
     heard_at = of.heard_at
     no_counters = np.zeros(len(layout.car_park_id), dtype=bool)
-    skewed = health_clock.is_skewed(health.clocks)
+    skewed = health.clocks.is_skewed
     # All that a clock far off tells is too old or not yet true, and yet the sensor speaks.
-    speaks = skewed & (clock - health.clocks["upheld_at"] <= terms.patience)
+    speaks = skewed & (clock - health.clocks.odd_at <= terms.patience)
     is_fresh = (heard_at != NEVER) & (clock - heard_at <= terms.patience)
     is_closed = np.append(np.zeros(spots, dtype=bool), of.counts.status == CLOSED)
     was = {code: (health.held[:spots] >> code & 1).astype(bool) for code in (_DUPLICATE, _FLAPPING, _LOW)}
     returns = health.returns * _fading(clock - health.returned_at)
     duplicate = returns >= np.where(was[_DUPLICATE], _RETURNS_UNTIL, _RETURNS_FROM)
-    flapping = of.spots.flips_at(clock) >= np.where(was[_FLAPPING], _FLAPPING_UNTIL, _FLAPPING_FROM)
+    flapping = of.spots.flips_at(clock) >= np.where(was[_FLAPPING], _FLAPPING_UNTIL, FLAPPING_FROM)
     low = of.spots.battery < terms.low_battery + np.where(was[_LOW], _RECOVERY, 0.0)
     return {
         _SILENT: ~is_fresh & ~speaks & (terms.patience != FOREVER),

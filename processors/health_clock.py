@@ -4,19 +4,16 @@ A fast clock tells times that have not come yet. A slow one is always late by th
 A message without a time of its own, whose time is its arrival, says nothing of a clock.
 """
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.columns import FOREVER, NEVER, Records
+from processors.columns import NEVER
 
 Int64s = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-CLOCK: Final = np.dtype([("fast", "u1"), ("slow", "u1"), ("least", "i8"), ("most", "i8"), ("upheld_at", "i8")])
-"""How many messages in a row, up to the number that is enough, said that the clock is fast or slow; the least and the
-greatest delay of those that say slow; the last arrival that said either. Times are microseconds."""
 
 _AHEAD: Final = 60_000_000
 _BEHIND: Final = 300_000_000
@@ -24,59 +21,68 @@ _STEADY: Final = 60_000_000
 """Delays of a slow clock differ by less than this."""
 _FAST_AFTER: Final = 3
 _SLOW_AFTER: Final = 8
+"""So many messages running tell that a clock is fast or slow."""
 
 
-class _Clock(NamedTuple):
-    fast: int
-    slow: int
-    least: int
-    most: int
-    upheld_at: int
+@dataclass(frozen=True, slots=True, eq=False)
+class Clocks:
+    """What sensors told of their clocks, arrays of shape (s,); times are microseconds.
+
+    `delays`, of shape (s, 8), holds those of the last messages, the newest last, back to the last one that was right; 0
+    where there are fewer. `odd_at` is the arrival of the last one that was not right. A clock that is `suspected` was
+    wrong before a restart.
+    """
+
+    delays: Int64s
+    odd_at: Int64s
+    suspected: Bools
+
+    @classmethod
+    def unknown(cls, size: int) -> Self:
+        """Nothing heard of any sensor."""
+        delays = np.zeros((size, _SLOW_AFTER), dtype=np.int64)
+        return cls(delays, np.full(size, NEVER), np.zeros(size, dtype=bool))
+
+    @property
+    def is_skewed(self) -> Bools:
+        """Tell which clocks are wrong."""
+        fast = (self.delays[:, -_FAST_AFTER:] < -_AHEAD).all(axis=1)
+        least, most = self.delays.min(axis=1), self.delays.max(axis=1)
+        slow = (least >= _BEHIND) & (most - least < _STEADY)
+        skewed: Bools = fast | slow | (self.suspected & (self.delays[:, 0] == 0))
+        return skewed
 
 
-_BLANK: Final = _Clock(0, 0, FOREVER, -FOREVER, NEVER)
-_SUSPECT: Final = _Clock(_FAST_AFTER, _SLOW_AFTER, FOREVER, -FOREVER, NEVER)
-
-
-def blank_clocks(size: int) -> Records:
-    """Give clocks of which nothing is known."""
-    return np.full(size, np.array(_BLANK, dtype=CLOCK))
-
-
-def suspect(clocks: Records, sensor: int) -> None:
-    """Take a clock for wrong, in place, until a message says which way or otherwise."""
-    clocks[sensor] = _SUSPECT
-
-
-def is_skewed(clocks: Records) -> Bools:
-    """Tell which clocks are wrong."""
-    skewed: Bools = (clocks["fast"] >= _FAST_AFTER) | (clocks["slow"] >= _SLOW_AFTER)
-    return skewed
-
-
-def observe(clocks: Records, sensors: Int64s, times: Int64s, arrived: Int64s) -> Records:
+def observe(clocks: Clocks, sensors: Int64s, times: Int64s, arrived: Int64s) -> Clocks:
     """Take messages in order of arrival; the clocks given stay as they are."""
     delays = arrived - times
     is_odd = (delays < -_AHEAD) | (delays >= _BEHIND)
-    concerned = (clocks["fast"] | clocks["slow"]) > 0
+    concerned = (clocks.delays[:, -1] != 0) | clocks.suspected
     concerned[sensors[is_odd]] = True
     # Few clocks are wrong: all others have nothing to take note of.
     rows = np.flatnonzero(concerned[sensors] & (delays != 0))
     if not len(rows):
         return clocks
-    after = clocks.copy()
-    for sensor, delay, at in zip(sensors[rows].tolist(), delays[rows].tolist(), arrived[rows].tolist(), strict=True):
-        after[sensor] = _take(_Clock(*after[sensor].item()), delay, at)
+    rows = rows[np.argsort(sensors[rows], kind="stable")]
+    after = Clocks(clocks.delays.copy(), clocks.odd_at.copy(), clocks.suspected.copy())
+    odd = rows[is_odd[rows]]
+    np.maximum.at(after.odd_at, sensors[odd], arrived[odd])
+    _append(after, sensors[rows], delays[rows], is_odd[rows])
     return after
 
 
-def _take(clock: _Clock, delay: int, at: int) -> _Clock:
-    """Take the delay of one message."""
-    if delay < -_AHEAD:
-        return _Clock(min(clock.fast + 1, _FAST_AFTER), 0, FOREVER, -FOREVER, at)
-    if delay < _BEHIND:
-        return _BLANK
-    least, most = min(clock.least, delay), max(clock.most, delay)
-    if most - least < _STEADY:
-        return _Clock(0, min(clock.slow + 1, _SLOW_AFTER), least, most, at)
-    return _Clock(0, 1, delay, delay, at)
+def _append(clocks: Clocks, sensors: Int64s, delays: Int64s, is_odd: Bools) -> None:
+    """Append delays, ordered by sensor and arrival, in place; one that is right clears those before it."""
+    first = np.flatnonzero(np.append(True, sensors[1:] != sensors[:-1]))
+    size = np.diff(np.append(first, len(sensors)))
+    place = np.arange(len(sensors)) - np.repeat(first, size)
+    last_right = np.maximum.reduceat(np.where(is_odd, -1, place), first)
+    who, is_right = sensors[first], last_right >= 0
+    clocks.delays[who[is_right]] = 0
+    clocks.suspected[who[is_right]] = False
+    come_from = np.arange(_SLOW_AFTER) + np.minimum(size - 1 - last_right, _SLOW_AFTER)[:, np.newaxis]
+    held = np.pad(clocks.delays[who], ((0, 0), (0, _SLOW_AFTER)))
+    clocks.delays[who] = np.take_along_axis(held, come_from, axis=1)
+    back = np.repeat(size, size) - place
+    is_kept = (place > np.repeat(last_right, size)) & (back <= _SLOW_AFTER)
+    clocks.delays[sensors[is_kept], _SLOW_AFTER - back[is_kept]] = delays[is_kept]

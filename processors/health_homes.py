@@ -22,9 +22,6 @@ VARYING: Final = frozenset({"temperature", "humidity", "pressure", "co2", "noise
 _JUDGED_EVERY: Final = 10_000_000
 _STUCK_AFTER: Final = 24 * 3_600_000_000
 _STUCK_READINGS: Final = 20
-_HEARD: Final = np.dtype([("at", "i8"), ("value", "f8"), ("same_since", "i8"), ("same", "i4")])
-"""The newest time of a sensor, the value it told last, since when and how often in a row; times are microseconds."""
-_BLANK: Final = np.array((NEVER, np.nan, NEVER, 0), dtype=_HEARD)
 _STATES: Final = tuple(SensorState)
 
 
@@ -45,23 +42,26 @@ class HomeHealth:
 
     def __init__(self) -> None:
         self.counts = (0,) * len(_STATES)
-        self._heard = np.empty(0, dtype=_HEARD)
         self._judged_at = NEVER
+        # By sensor: its newest time, the value it told last, since when and how often in a row.
+        self._heard_at = np.empty(0, dtype=np.int64)
+        self._value = np.empty(0, dtype=np.float64)
+        self._same_since = np.empty(0, dtype=np.int64)
+        self._same = np.empty(0, dtype=np.int32)
 
     def observe(self, readings: Records) -> None:
         """Take READING records in order of time."""
         if not len(readings):
             return
-        sensors = readings["sensor"]
+        sensors, times, values = (np.ascontiguousarray(readings[name]) for name in ("sensor", "time", "value"))
         self._grow(int(sensors.max()) + 1)
-        heard = self._heard
-        differs = readings["value"] != heard["value"][sensors]
-        np.maximum.at(heard["at"], sensors, readings["time"])
+        differs = values != self._value[sensors]
+        np.maximum.at(self._heard_at, sensors, times)
         # Of a sensor's readings the last one wins. A run that begins within a batch may be counted short.
-        heard["value"][sensors] = readings["value"]
-        heard["same_since"][sensors[differs]] = readings["time"][differs]
-        np.add.at(heard["same"], sensors, 1)
-        heard["same"][sensors[differs]] = 1
+        self._value[sensors] = values
+        self._same_since[sensors[differs]] = times[differs]
+        np.add.at(self._same, sensors, np.int32(1))
+        self._same[sensors[differs]] = 1
 
     def judge(self, clock: int, now: int, look: Callable[[], Watched]) -> None:
         """Count anew, at most every ten seconds; silence is judged as of `clock`."""
@@ -69,22 +69,24 @@ class HomeHealth:
             return
         self._judged_at = now
         watched = look()
-        self._grow(len(watched.varies))
-        heard = self._heard[: len(watched.varies)]
-        # What was never heard begins to be waited for now; what pauses, or was not watched, when it may speak again.
-        begins = (heard["at"] == NEVER) | watched.is_paused | ~watched.consents
-        heard[begins] = _BLANK
-        heard["at"][begins] = clock
-        silent = (watched.patience > 0) & (clock - heard["at"] > watched.patience)
-        is_same = (heard["at"] - heard["same_since"] >= _STUCK_AFTER) & (heard["same"] >= _STUCK_READINGS)
-        stuck = watched.varies & is_same & (clock - heard["at"] <= _STUCK_AFTER) & ~silent
+        size = len(watched.varies)
+        self._grow(size)
+        # What was never heard is waited for from now on; what pauses, or has no consent, from when it may speak again.
+        begins = np.flatnonzero((self._heard_at[:size] == NEVER) | watched.is_paused | ~watched.consents)
+        self._heard_at[begins], self._same_since[begins], self._same[begins] = clock, clock, 0
+        heard_at, age = self._heard_at[:size], clock - self._heard_at[:size]
+        silent = (watched.patience > 0) & (age > watched.patience)
+        is_same = (heard_at - self._same_since[:size] >= _STUCK_AFTER) & (self._same[:size] >= _STUCK_READINGS)
+        stuck = watched.varies & is_same & (age <= _STUCK_AFTER) & ~silent
         counted = {SensorState.SILENT: int(silent.sum()), SensorState.STUCK: int(stuck.sum())}
         counted[SensorState.OK] = int(watched.consents.sum()) - sum(counted.values())
         self.counts = tuple(counted.get(state, 0) for state in _STATES)
 
     def _grow(self, size: int) -> None:
-        if size > len(self._heard):
+        if size > len(self._heard_at):
             # An eighth more, not double: the spare room of a million sensors is memory, too.
-            grown = np.full(size + size // 8, _BLANK)
-            grown[: len(self._heard)] = self._heard
-            self._heard = grown
+            more = size + size // 8 - len(self._heard_at)
+            self._heard_at = np.append(self._heard_at, np.full(more, NEVER))
+            self._value = np.append(self._value, np.full(more, np.nan))
+            self._same_since = np.append(self._same_since, np.full(more, NEVER))
+            self._same = np.append(self._same, np.zeros(more, dtype=np.int32))

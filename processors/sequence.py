@@ -7,6 +7,7 @@ message after the other would give, in order of arrival, whatever the batches.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 from processors.columns import NEVER, NO_SEQ, Records
 
 Int64s = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 _NEAR: Final = 64
 """As many numbers are remembered: one so far behind or further is no late one."""
 _FURTHEST: Final = 10_000
 """Numbers that may be missed in a row: a greater step ahead is another count."""
 _ALL_SEEN: Final = 2**64 - 1
+_MANY: Final = 50
+"""So many spots are worth a round of array operations."""
 RETURN: Final = np.dtype([("spot", "i4"), ("at", "i8")])
 """A count that went back to where it was before it last began anew, and when that arrived."""
 
@@ -66,38 +70,66 @@ class Counted(NamedTuple):
 
 def observe(state: Sequences, events: Records) -> Counted:
     """Fold SPOT_EVENT records, in order of arrival and with repeats, into the state. The state given stays as it is."""
-    events = events[events["seq"] != NO_SEQ]
-    if not len(events):
+    told = np.flatnonzero(events["seq"] != NO_SEQ)
+    if not len(told):
         return Counted(state, np.empty(0, dtype=np.int64), np.empty(0, dtype=RETURN))
-    events = events[np.argsort(events["spot"], kind="stable")]
+    told = told[np.argsort(events["spot"][told], kind="stable")]
+    spot, number = events["spot"][told].astype(np.int64), events["seq"][told].astype(np.int64)
+    at = np.minimum(events["time"], events["arrived"])[told]
+    first = np.flatnonzero(np.append(True, spot[1:] != spot[:-1]))
+    size = np.diff(np.append(first, len(spot)))
+    place = np.arange(len(spot)) - np.repeat(first, size)
     after = state.copy()
-    at = np.minimum(events["time"], events["arrived"])
-    first = np.flatnonzero(np.append(True, events["spot"][1:] != events["spot"][:-1]))
-    size = np.diff(np.append(first, len(events)))
-    spots = events["spot"][first].astype(np.int64)
-    place = np.arange(len(events)) - np.repeat(first, size)
-    in_step = np.logical_and.reduceat(events["seq"] == np.repeat(state.last[spots], size) + 1 + place, first)
-    _advance(after, spots[in_step], size[in_step])
-    after.newest_at[spots] = np.maximum(state.newest_at[spots], np.maximum.reduceat(at, first))
-    returns: list[tuple[int, int]] = []
-    for run in np.flatnonzero(~in_step).tolist():
-        spot, part = int(spots[run]), slice(first[run], first[run] + size[run])
-        count = _Count(*(getattr(state, name)[spot].item() for name in state.__slots__))
-        arrivals = zip(events["seq"][part].tolist(), at[part].tolist(), strict=True)
-        count, returned = _count(count, arrivals)
-        for name, value in count._asdict().items():
-            getattr(after, name)[spot] = value
-        returns += [(spot, moment) for moment in returned]
-    return Counted(after, spots, np.array(returns, dtype=RETURN))
+    returns = []
+    # The first message of every spot together, then the second ones, as long as there are many.
+    rounds = int((np.bincount(place) >= _MANY).sum())
+    order = np.argsort(place, kind="stable")
+    for rows in np.split(order, np.cumsum(np.bincount(place)[:rounds]))[:rounds]:
+        is_return = _step(after, spot[rows], number[rows], at[rows])
+        returns += list(zip(spot[rows[is_return]].tolist(), at[rows[is_return]].tolist(), strict=True))
+    rest = np.flatnonzero(place >= rounds)
+    returns += _count_all(after, spot[rest], number[rest], at[rest])
+    return Counted(after, spot[first], np.array(returns, dtype=RETURN))
 
 
-def _advance(state: Sequences, spots: Int64s, steps: Int64s) -> None:
-    """Count on, in place, where each number followed on the one before: by far the most."""
-    state.last[spots] += steps
-    new = np.minimum(steps, _NEAR - 1).astype(np.uint64)
-    one = np.uint64(1)
-    shifted = (state.seen[spots] << new) | ((one << new) - one)
-    state.seen[spots] = np.where(steps < _NEAR, shifted, np.uint64(_ALL_SEEN))
+def _step(state: Sequences, spots: Int64s, number: Int64s, at: Int64s) -> Bools:
+    """Take one message of each spot, in place, as `_count` does; tell where the count returned to the one before."""
+    last, seen, left = state.last[spots], state.seen[spots], state.left[spots]
+    step, is_newer = number - last, at > state.newest_at[spots]
+    is_return = (left != NO_SEQ) & (number > left) & (number - left < _NEAR)
+    is_first = last == NO_SEQ
+    is_late = ~is_first & (step > -_NEAR) & (step <= 0)
+    is_far = (step >= _NEAR) & (step <= _FURTHEST) & is_newer & ~is_return
+    goes_on = ~is_first & (((step > 0) & (step < _NEAR)) | is_far)
+    begins = ~(is_first | is_late | goes_on) & is_newer
+    one, none = np.uint64(1), np.uint64(0)
+    bit = np.where(is_late, one << np.where(is_late, -step, 0).astype(np.uint64), none)
+    was_missing = is_late & (seen & bit == 0)
+    shifted = seen << np.where(goes_on & (step < _NEAR), step, 0).astype(np.uint64)
+    new = [np.where(is_far, one, shifted | one), np.full(len(seen), _ALL_SEEN, dtype=np.uint64)]
+    state.seen[spots] = np.select([goes_on, is_first | begins], new, seen | bit)
+    state.missing[spots] += np.where(goes_on, step - 1, 0) - was_missing
+    state.left[spots] = np.where(begins, last, left)
+    state.last[spots] = np.where(is_first | goes_on | begins, number, last)
+    state.newest_at[spots] = np.maximum(state.newest_at[spots], at)
+    returned: Bools = begins & is_return
+    return returned
+
+
+def _count_all(state: Sequences, spot: Int64s, number: Int64s, at: Int64s) -> list[tuple[int, int]]:
+    """Take messages ordered by spot one after the other, in place; give where and when a count returned."""
+    spots, sizes = np.unique(spot, return_counts=True)
+    arrivals = zip(number.tolist(), at.tolist(), strict=True)
+    columns = [getattr(state, name)[spots].tolist() for name in Sequences.__slots__]
+    returns = []
+    for index, (spot_index, size) in enumerate(zip(spots.tolist(), sizes.tolist(), strict=True)):
+        count, returned = _count(_Count(*(column[index] for column in columns)), islice(arrivals, size))
+        for column, value in zip(columns, count, strict=True):
+            column[index] = value
+        returns += [(spot_index, at) for at in returned]
+    for name, column in zip(Sequences.__slots__, columns, strict=True):
+        getattr(state, name)[spots] = column
+    return returns
 
 
 class _Count(NamedTuple):

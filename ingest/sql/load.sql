@@ -71,7 +71,7 @@ SELECT spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missi
 SELECT car_park_id, free, free_at, free_since, total, total_at, other_total_at, status, status_at FROM count_state
 
 -- name: attention
-SELECT asset, state, since FROM attention
+SELECT asset, state, since, now() FROM attention
 
 -- name: figures
 SELECT car_park_id, capacity, free, occupied, unknown, status, stale, quality, observed_at FROM availability

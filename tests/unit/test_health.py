@@ -26,7 +26,7 @@ from unit.worlds import (
 from processors.availability import quality_names
 from processors.columns import NEVER
 from processors.decode import Decoded
-from processors.health import STATES, Health
+from processors.health import FLAPPING_FROM, STATES, Health
 from processors.reduce import Moment, World, reduce
 from schemas.live import Domain, SensorState
 
@@ -68,14 +68,15 @@ class City:
         """Give what is strange about a figure."""
         return quality_names(int(self.world.figures["quality"][car_park]))
 
-    def restart(self) -> "City":
+    def restart(self, now: int) -> "City":
         """Keep what the database keeps of health: the states."""
-        kept = self.world.health
-        spots = replace(self.world.spots, flips=np.zeros(SPOTS))
-        self.world = replace(self.world, spots=spots, health=Health.unknown(LAYOUT))
-        for sensor in np.flatnonzero(kept.state):
-            state, since = STATES[kept.state[sensor]], int(kept.since[sensor])
-            self.world.health.resume(int(sensor), state, since, self.world.spots)
+        kept, flips = self.world.health, np.zeros(SPOTS)
+        health = Health.unknown(LAYOUT)
+        for sensor in np.flatnonzero(kept.state).tolist():
+            health.resume(sensor, STATES[kept.state[sensor]], int(kept.since[sensor]), now)
+            if STATES[kept.state[sensor]] is SensorState.FLAPPING:
+                flips[sensor] = FLAPPING_FROM
+        self.world = replace(self.world, spots=replace(self.world.spots, flips=flips), health=health)
         return self
 
 
@@ -355,7 +356,7 @@ def test_a_restart_keeps_states_and_how_they_end(state: SensorState, ends: str) 
             city.take(NOW, *rows)
     began = city.state()
     assert began[0] is state
-    city.restart()
+    city.restart(at)
     assert city.take(at + SECOND).state() == began
     if ends == "calm":
         city.take(at + 59 * MINUTE, said(at + 59 * MINUTE, occupied=bool(city.world.spots.occupied[0])))

@@ -126,6 +126,21 @@ def test_what_is_missing_is_what_one_message_after_the_other_gives(data: st.Data
         assert sorted(at for of, at in returns if of == spot) == sorted(bay.returns)
 
 
+@given(messages(), st.integers(60, 120))
+def test_many_spots_at_once_are_counted_as_one_by_one(rows: list[Row], copies: int) -> None:
+    """Enough spots for array operations, each hearing the same, come to what one of them comes to."""
+    one = [event(row[1], 0, row[3], arrived=row[4], seq=row[6]) for row in rows]
+    many = [event(row[1], spot, row[3], arrived=row[4], seq=row[6]) for row in rows for spot in range(copies)]
+    (bay, *_) = reference(one)
+    counted = observe(Sequences.unknown(copies), events_of(many))
+    assert counted.state.missing.tolist() == [bay.missing] * copies
+    assert counted.state.last.tolist() == [-1 if bay.last is None else bay.last] * copies
+    assert sorted(counted.returns.tolist()) == sorted((spot, at) for spot in range(copies) for at in bay.returns)
+    alone = observe(Sequences.unknown(1), events_of(one)).state
+    for name in Sequences.__slots__:
+        assert (getattr(counted.state, name) == getattr(alone, name)[0]).all()
+
+
 @given(messages(), messages())
 def test_the_state_given_stays_as_it_is(before: list[Row], rows: list[Row]) -> None:
     """Until the batch has committed, the old state is the state."""
