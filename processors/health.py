@@ -38,6 +38,8 @@ _FLAPPING_UNTIL: Final = 5.0
 _RETURNS_FROM, _RETURNS_UNTIL = 3.0, 1.5
 _RETURNS_LAST: Final = 3_600_000_000
 """Microseconds in which a return comes to count for 1/e."""
+_LONG_AGO: Final = 600_000_000
+"""A dead letter that is replayed arrived longer ago: it says nothing of the clock as it is now."""
 _RECOVERY: Final = 0.1
 """Volts by which a battery has to rise to be well again: the voltage of a cold one swings."""
 _OK, _SILENT, _DUPLICATE, _SKEW, _STUCK, _FLAPPING, _LOW = range(len(STATES))
@@ -120,7 +122,9 @@ class Sources(NamedTuple):
         return np.append(self.spots.since, self.counts.free_since)
 
 
-def observe(health: Health, layout: Layout, decoded: Decoded, returns: Records, *, catching_up: bool) -> Health:
+def observe(
+    health: Health, layout: Layout, decoded: Decoded, returns: Records, now: int, *, catching_up: bool
+) -> Health:
     """Take note of what a batch says of clocks and names.
 
     While a backlog is read, messages are late through no fault of their clocks.
@@ -129,7 +133,9 @@ def observe(health: Health, layout: Layout, decoded: Decoded, returns: Records, 
     if not catching_up and len(events) + len(counts):
         sensors = np.append(events["spot"], counts["car_park"] + len(layout.spot_id)).astype(np.int64)
         times, arrived = (np.append(events[name], counts[name]) for name in ("time", "arrived"))
-        health = replace(health, clocks=health_clock.observe(health.clocks, sensors, times, arrived))
+        is_of_now = now - arrived < _LONG_AGO
+        told = (column[is_of_now] for column in (sensors, times, arrived))
+        health = replace(health, clocks=health_clock.observe(health.clocks, *told))
     if len(returns):
         health = _note_returns(health, returns)
     return health

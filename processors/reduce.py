@@ -87,7 +87,7 @@ def reduce(world: World, layout: Layout, decoded: Decoded, moment: Moment) -> Re
     counters, changed_counts = apply_counts(world.counts, counts)
     counted = sequence.observe(world.sequences, decoded.heard_events)
     sources = Sources(spots, counters, counted.state, layout.homes.sensors.health.counts)
-    noted = health.observe(world.health, layout, decoded, counted.returns, catching_up=moment.catching_up)
+    noted = health.observe(world.health, layout, decoded, counted.returns, moment.now, catching_up=moment.catching_up)
     judged = health.judge(noted, layout, sources, moment.now, moment.clock) if noted.is_due(moment.now) else noted
     troubles = health.troubles(judged, layout)
     figures = availability.figures(layout, spots, counters, troubles, moment.clock, moment.catching_up)

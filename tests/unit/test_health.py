@@ -266,6 +266,13 @@ def test_while_a_backlog_is_read_clocks_are_not_judged() -> None:
     assert city.state() == (SensorState.OK, NEVER)
 
 
+def test_a_dead_letter_that_is_replayed_says_nothing_of_the_clock() -> None:
+    """It was ahead of its arrival, but that is long ago."""
+    city = City().take(NOW, said(NOW))
+    letters = tuple(said(NOW - DAY + HOUR + n, arrived=NOW - DAY + n) for n in range(3))
+    assert city.take(NOW + SECOND, rejected=letters).state() == (SensorState.OK, NEVER)
+
+
 def test_messages_without_a_time_say_nothing_of_the_clock() -> None:
     """Their time is their arrival: neither does one make a wrong clock right."""
     city = City()
