@@ -11,11 +11,13 @@ from ingest.sql import load_queries
 from processors.availability import FIGURE_STATUSES, quality_bits
 from processors.columns import FOREVER, NEVER, NO_SEQ
 from processors.gate import Gate, Pause
-from processors.layout import Ids, Layout
+from processors.health import FLAPPING_FROM
+from processors.layout import Ids, Layout, Terms
 from processors.privacy import Privacy
 from processors.reduce import World
 from processors.sensors import Sensor, Sensors
 from processors.times import from_datetime, to_datetime
+from schemas.live import SensorState
 from schemas.registry import Registry
 
 _SQL: Final = load_queries("load.sql")
@@ -39,6 +41,7 @@ async def register(connection: Connection, registry: Registry, privacy: Privacy)
         spots = [(car_parks[park.code], spot.label, spot.kind) for park in parks for spot in park.all_spots()]
         await connection.execute(_SQL["upsert_spots"], [[row[column] for row in spots] for column in range(3)])
         await connection.execute(_SQL["forget_departed"], ([car_parks[park.code] for park in parks],))
+        await connection.execute(_SQL["end_departed_attention"], (_sensors(Terms.of(parks)),))
         spot_ids = {(code, label): number for code, label, number in await _rows(connection, "spot_ids")}
         dwellings = await _register_dwellings(connection, registry, privacy)
     return Ids(car_parks, spot_ids, dwellings)
@@ -101,6 +104,10 @@ async def load_gate(connection: Connection) -> Gate:
     )
 
 
+def _sensors(terms: Terms) -> list[str]:
+    return [asset for asset, is_sensor in zip(terms.assets, terms.is_sensor, strict=True) if is_sensor]
+
+
 async def load_world(connection: Connection, layout: Layout) -> World:
     """Read the state back, for the assets of the layout."""
     world = World.unknown(layout)
@@ -117,6 +124,9 @@ async def load_world(connection: Connection, layout: Layout) -> World:
             _set_figure(world, car_park_index[car_park_id], *figure)
     for capacity, free, occupied, unknown, observed_at in await _rows(connection, "city", (len(car_park_index),)):
         _set_figure(world, -1, capacity, free, occupied, unknown, FIGURE_STATUSES[0], False, [], observed_at)  # noqa: FBT003 - a row
+    sensors = {asset: number for number, asset in enumerate(layout.terms.assets)}
+    for asset, *attention in await _rows(connection, "attention"):
+        _set_attention(world, sensors[asset], *attention)
     return world
 
 
@@ -130,21 +140,31 @@ def _micros(value: Any) -> int:  # noqa: ANN401 - a column that may be null
 
 
 def _set_spot(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query
-    occupied, since, observed_at, battery, last_seq = row
-    spots = world.spots
+    occupied, since, observed_at, battery, last_seq, seen, missing = row
+    spots, sequences = world.spots, world.sequences
     spots.key[index] = 2 * from_datetime(observed_at) + occupied
     spots.since[index] = from_datetime(since)
     spots.battery[index] = np.nan if battery is None else battery
-    spots.last_seq[index] = NO_SEQ if last_seq is None else last_seq
+    sequences.last[index] = NO_SEQ if last_seq is None else last_seq
+    sequences.seen[index], sequences.missing[index] = np.int64(seen).view(np.uint64), missing
+    sequences.newest_at[index] = spots.observed_at[index]
 
 
 def _set_count(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query
-    free, free_at, total, total_at, other_total_at, status, status_at = row
+    free, free_at, free_since, total, total_at, other_total_at, status, status_at = row
     counts = world.counts
     counts.free[index], counts.free_at[index] = free or 0, _micros(free_at)
+    counts.free_since[index] = _micros(free_since)
     counts.total[index], counts.total_at[index] = total or 0, _micros(total_at)
     counts.other_total_at[index] = _micros(other_total_at)
     counts.status[index], counts.status_at[index] = (status or "").encode(), _micros(status_at)
+
+
+def _set_attention(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query
+    state, since, now = row
+    world.health.resume(index, SensorState(state), _micros(since), from_datetime(now))
+    if state == SensorState.FLAPPING:
+        world.spots.flips[index] = FLAPPING_FROM
 
 
 def _set_figure(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query

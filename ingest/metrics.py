@@ -8,7 +8,9 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from ingest.transaction import Outcome
-from processors.columns import Records
+from processors.columns import NEVER, Records
+from processors.health import STATES, Health
+from schemas.live import Domain
 from schemas.reasons import Reason
 from schemas.topics import ROUTES
 
@@ -54,6 +56,11 @@ class Metrics:
         )
         self.car_park_free = self._gauge("car_park_free", "Free places by the live figure.", "car_park")
         self.car_park_stale = self._gauge("car_park_stale", "1 where nothing of the car park is fresh.", "car_park")
+        self.sensors = self._gauge("sensors", "Sensors by their health.", "domain", "state")
+        self.missing_upstream = self._gauge(
+            "missing_upstream_messages", "Messages of its bays that were lost before they reached us.", "car_park"
+        )
+        self._health_shown_at = NEVER
         self._show_zeros()
 
     def committed(self, outcome: Outcome, seconds: float, now: float) -> None:
@@ -75,10 +82,22 @@ class Metrics:
             self.car_park_free.labels(code).set(free)
             self.car_park_stale.labels(code).set(stale)
 
+    def show_health(self, codes: Sequence[str], health: Health) -> None:
+        """Show the health of the sensors, once it is judged anew."""
+        if health.judged_at == self._health_shown_at:
+            return
+        self._health_shown_at = health.judged_at
+        for domain, counts in (health.counts or {}).items():
+            for state, count in zip(STATES, counts, strict=True):
+                self.sensors.labels(domain, state).set(count)
+        for code, missing in zip(codes, health.missing.tolist(), strict=True):
+            self.missing_upstream.labels(code).set(missing)
+
     def forget_figures(self) -> None:
         """Forget the car parks shown: the registry may have others now."""
         self.car_park_free.clear()
         self.car_park_stale.clear()
+        self.missing_upstream.clear()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"arceaux_{name}", text, labels, registry=self.registry)
@@ -97,3 +116,6 @@ class Metrics:
                 self.readings.labels(route, outcome)
         for reason in Reason:
             self.dead_letters.labels(reason)
+        for domain in Domain:
+            for state in STATES:
+                self.sensors.labels(domain, state)

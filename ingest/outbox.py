@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from ingest.database import Connection
 from ingest.sql import load_queries
-from schemas.live import CarParkFigure, CityFigure
+from schemas.live import MOST_ATTENTION, CarParkFigure, CityFigure, HealthFigure
 from schemas.topics import Topics
 
 _SQL: Final = load_queries("publisher.sql")
@@ -17,7 +17,7 @@ _SQL: Final = load_queries("publisher.sql")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure to publish. `row` is what the history keeps of it, None for the city."""
+    """A figure to publish. `row` is what the history keeps of it, None but for car parks."""
 
     topic: str
     revision: int
@@ -67,7 +67,9 @@ class Outbox:
         async with self._connection.cursor(row_factory=dict_row) as cursor:
             car_parks = await (await cursor.execute(_SQL["car_parks"], parameters)).fetchall()
             cities = await (await cursor.execute(_SQL["city"], parameters)).fetchall()
-        return [*map(self._car_park, car_parks), *map(self._city, cities)]
+            of_health = {"all": every, "topic": self._topics.live_health, "most": MOST_ATTENTION}
+            health = await (await cursor.execute(_SQL["health"], of_health)).fetchall()
+        return [*map(self._car_park, car_parks), *map(self._city, cities), *map(self._health, health)]
 
     async def forget(self, topic: str) -> None:
         """Note that a topic has been cleared."""
@@ -81,3 +83,6 @@ class Outbox:
 
     def _city(self, row: dict[str, Any]) -> Figure:
         return Figure(self._topics.live_city, row["revision"], CityFigure(**row).payload())
+
+    def _health(self, row: dict[str, Any]) -> Figure:
+        return Figure(self._topics.live_health, row["revision"], HealthFigure.model_validate(row).payload())

@@ -202,7 +202,7 @@ def _resend_seconds(registry: Registry, topics: Topics) -> Mapping[str, float]:
         topics.live(park.code): park.stale_after.total_seconds() if park.basis == "count" else _RESEND_OTHERS
         for park in registry.car_park
     }
-    return seconds | {topics.live_city: _RESEND_OTHERS}
+    return seconds | {topics.live_city: _RESEND_OTHERS, topics.live_health: _RESEND_OTHERS}
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> Exception:

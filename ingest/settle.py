@@ -129,6 +129,8 @@ class Settler:
     async def _settle_once(self, gathered: Gathered) -> None:
         """Reduce, commit, adopt."""
         moment = self._backlog.judge(_now(), self._window_ratio())
+        homes = self._layout.homes
+        homes.judge(self.gate, moment.now, moment.clock)
         reduced = reduce(self._world, self._layout, gathered.decoded, moment)
         if not (reduced.is_empty and self.has_committed):
             began = time.monotonic()
@@ -136,11 +138,13 @@ class Settler:
             self.has_committed = True
             self._metrics.committed(outcome, time.monotonic() - began, time.time())
         self._world = reduced.world
+        homes.sensors.health.observe(reduced.readings)
         self.gate = gathered.decoded.homes.gate
         if not gathered.deliveries:
             self.gate = self.gate.since(moment.now - self._limits.max_lateness)
         self._metrics.show_figures(self._layout.codes, self._world.figures)
-        if len(reduced.changed_figures):
+        self._metrics.show_health(self._layout.codes, self._world.health)
+        if len(reduced.changed_figures) or reduced.is_health_new:
             self._on_change()
 
     async def _commit(self, reduced: Reduced, gathered: Gathered) -> tuple[Reduced, Outcome]:

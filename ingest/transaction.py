@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import numpy as np
 from psycopg import errors
 
 from ingest.database import Connection
@@ -16,12 +17,14 @@ from processors.availability import FIGURE_STATUSES, quality_names
 from processors.columns import NEVER, Records
 from processors.dead_letters import DeadLetter, Tally, tally
 from processors.gate import Press
+from processors.health import STATES
 from processors.layout import Layout
 from processors.pgcopy import Column
 from processors.quota import Quota
 from processors.reduce import Reduced
 from processors.replays import Mark
 from processors.times import to_datetime
+from schemas.live import SensorState
 from schemas.reasons import Reason
 from schemas.topics import Route
 
@@ -142,6 +145,7 @@ class Transaction:
         await _write_spot_states(connection, batch)
         await _write_rows(connection, "upsert_count_state", _count_state_rows(batch))
         await _write_figures(connection, batch)
+        await _write_health(connection, batch)
         new_letters, quota = await write_dead_letters(connection, batch.letters, quota)
         tallies = tally(reduced.decoded, stored, _seen(new_letters, "route"))
         if batch.marks:
@@ -161,7 +165,8 @@ async def _write_rows(connection: Connection, query: str, rows: Sequence[tuple[A
 
 
 async def _write_spot_states(connection: Connection, batch: Batch) -> None:
-    changed, spots = batch.reduced.changed_spots, batch.reduced.world.spots
+    world, changed = batch.reduced.world, batch.reduced.changed_spots
+    spots, sequences = world.spots, world.sequences
     if not len(changed):
         return
     columns: tuple[Column, ...] = (
@@ -170,7 +175,9 @@ async def _write_spot_states(connection: Connection, batch: Batch) -> None:
         ("since", "timestamptz", spots.since[changed]),
         ("observed_at", "timestamptz", spots.observed_at[changed]),
         ("battery", "float8", spots.battery[changed]),
-        ("last_seq", "int4", spots.last_seq[changed]),
+        ("last_seq", "int4", sequences.last[changed]),
+        ("seq_seen", "int8", sequences.seen[changed].view(np.int64)),
+        ("missing", "int8", sequences.missing[changed]),
     )
     await copy(connection, "stage_spot_state", columns)
     await connection.execute(SQL["merge_spot_state"])
@@ -192,8 +199,8 @@ def _count_state_rows(batch: Batch) -> list[tuple[Any, ...]]:
                 (counts.status[index].decode(), counts.status_at[index].item()),
             )
         )
-        other_total_at = _time(counts.other_total_at[index].item())
-        rows.append((batch.layout.car_park_id[index].item(), *free, *total, other_total_at, *status))
+        free_since, other_total_at = (_time(at[index].item()) for at in (counts.free_since, counts.other_total_at))
+        rows.append((batch.layout.car_park_id[index].item(), *free, free_since, *total, other_total_at, *status))
     return rows
 
 
@@ -213,6 +220,29 @@ async def _write_figures(connection: Connection, batch: Batch) -> None:
         counts = (free, occupied, unknown, capacity)
         rows.append((layout.car_park_id[index].item(), *counts, *flags, _time(observed_at), arrived_at))
     await _write_rows(connection, "upsert_availability", rows)
+
+
+async def _write_health(connection: Connection, batch: Batch) -> None:
+    """Write what changed of the health of sensors; the whole takes the next revision."""
+    reduced, health = batch.reduced, batch.reduced.world.health
+    if not reduced.is_health_new:
+        return
+    assets = batch.layout.terms.assets
+    states = [
+        (assets[index], STATES[health.state[index]], health.since[index].item()) for index in reduced.changed_sensors
+    ]
+    well = [asset for asset, state, _ in states if state is SensorState.OK]
+    others = [(asset, state, _time(since)) for asset, state, since in states if state is not SensorState.OK]
+    if well:
+        await connection.execute(SQL["end_attention"], (well,))
+    if others:
+        await connection.execute(SQL["upsert_attention"], [list(column) for column in zip(*others, strict=True)])
+    counts = [
+        (domain, state, n)
+        for domain, told in (health.counts or {}).items()
+        for state, n in zip(STATES, told, strict=True)
+    ]
+    await connection.execute(SQL["upsert_sensor_health"], [list(column) for column in zip(*counts, strict=True)])
 
 
 def _seen(letters: Sequence[DeadLetter], name: str) -> Counter[Any]:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.columns import NEVER, Records
+from processors.health import Troubles
 from processors.layout import Layout
-from processors.parking_state import CountStates, SpotStates
+from processors.parking_state import CLOSED, CountStates, SpotStates
 
 Int64s = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -37,6 +38,8 @@ QUALITIES: Final = (
     "negative_free",
     "status_contradicts_count",
     "capacity_changed",
+    "stuck",
+    "flapping",
     "catching_up",
 )
 NOT_YET: Final = -1
@@ -61,7 +64,9 @@ def blank_figures(size: int) -> Records:
     return figures
 
 
-def figures(layout: Layout, spots: SpotStates, counts: CountStates, clock: int, catching_up: bool) -> Records:
+def figures(
+    layout: Layout, spots: SpotStates, counts: CountStates, troubles: Troubles, clock: int, catching_up: bool
+) -> Records:
     """Compute the figures of all car parks and, last, of the city: FIGURE records of shape (m + 1,).
 
     `clock` is the moment against which age is judged, in microseconds: now, or where expiry is held, when that began.
@@ -79,10 +84,10 @@ def figures(layout: Layout, spots: SpotStates, counts: CountStates, clock: int, 
         by_count, np.maximum(counts.free_at, counts.total_at), _newest_per_car_park(layout, spots)
     )
     out["stale"] = out["free"] + out["occupied"] == 0
-    out["status"][:-1] = _status(out[:-1], counts.status == b"closed")
+    out["status"][:-1] = _status(out[:-1], counts.status == CLOSED)
     is_recent = clock - counts.other_total_at <= _FLIP_REMEMBERED
     flipped = by_count & (counts.other_total_at != NEVER) & is_recent
-    out["quality"][:-1] = _quality(layout, counts, out[:-1], _Circumstances(told, flipped, catching_up))
+    out["quality"][:-1] = _quality(layout, counts, out[:-1], _Circumstances(told, flipped, troubles, catching_up))
     _sum_up(out)
     return out
 
@@ -112,10 +117,11 @@ def _status(rows: Records, closed: Bools) -> NDArray[np.int64]:
 
 
 class _Circumstances(NamedTuple):
-    """Which car parks rest on a fresh counter, and whose total flipped of late."""
+    """Which car parks rest on a fresh counter, whose total flipped of late, and whose sensors are in trouble."""
 
     told: Bools
     flipped: Bools
+    troubles: Troubles
     catching_up: bool
 
 
@@ -125,6 +131,8 @@ def _quality(layout: Layout, counts: CountStates, rows: Records, at: _Circumstan
         at.told & (counts.free < 0),
         at.told & (counts.status == b"full") & (counts.free > 0),
         (rows["capacity"] != layout.capacity) | at.flipped,
+        at.troubles.stuck,
+        at.troubles.flapping,
         np.full(len(rows), at.catching_up),
     )
     bits = np.zeros(len(rows), dtype=np.int64)

@@ -20,10 +20,16 @@ from schemas.topics import Route
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """A batch as columns: SPOT_EVENT and COUNT records, what came of homes, rejects; counts by route."""
+    """A batch as columns: SPOT_EVENT and COUNT records, what came of homes, rejects; counts by route.
+
+    `heard_events` and `heard_counts` hold those rejected for their time, too, all in order of arrival: what a sensor
+    says of itself is in them.
+    """
 
     events: Records
     counts: Records
+    heard_events: Records
+    heard_counts: Records
     homes: HomeReadings
     rejects: tuple[Reject, ...]
     messages: Counter[Route]
@@ -79,12 +85,15 @@ def decode(deliveries: Sequence[Delivery], layout: Layout, limits: Limits, gate:
         except RejectedError as fault:
             detail = fault.detail[:DETAIL_LENGTH]
             rejects.append(Reject(index, target.route, fault.reason, detail, is_kept=fault.is_kept))
-    events, late_events = _within_window(records(rows[Route.SPOT], SPOT_EVENT), limits, Route.SPOT)
-    counts, late_counts = _within_window(records(rows[Route.COUNT], COUNT), limits, Route.COUNT)
+    heard_events, heard_counts = records(rows[Route.SPOT], SPOT_EVENT), records(rows[Route.COUNT], COUNT)
+    events, late_events = _within_window(heard_events, limits, Route.SPOT)
+    counts, late_counts = _within_window(heard_counts, limits, Route.COUNT)
     at_home = homes.finish()
     return Decoded(
         events=events,
         counts=counts,
+        heard_events=heard_events,
+        heard_counts=heard_counts,
         homes=at_home,
         rejects=(*rejects, *late_events, *late_counts, *at_home.rejects),
         messages=messages,

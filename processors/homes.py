@@ -12,6 +12,8 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 
 from processors.columns import Records
+from processors.gate import Gate
+from processors.health_homes import Watched
 from processors.sensors import NOT_FOUND, Newcomers, Sensor, Sensors
 from schemas.reasons import Reason
 from schemas.registry import SENSOR_NAME, Dwelling
@@ -98,6 +100,16 @@ class Homes:
             Home(d.id, pseudonyms[d.id], ids.get(d.id, 0), d.consent and d.id in ids, d.max_sensors) for d in dwellings
         )
         return cls(homes, sensors, {home.dwelling: index for index, home in enumerate(homes)})
+
+    def judge(self, gate: Gate, now: int, clock: int) -> None:
+        """Count anew, now and then, how many of their sensors are in each state; age is judged as of `clock`."""
+
+        def look() -> Watched:
+            return self.sensors.watched(
+                {home.id: gate.is_paused(home.pseudonym) for home in self.homes if home.consents}
+            )
+
+        self.sensors.health.judge(clock, now, look)
 
     def shape(self, home: Home, names: Names, new: Newcomers) -> Shape:
         """Find the sensors of a pack; those met for the first time are added to `new`."""

@@ -3,7 +3,7 @@
 An asset's index is its place in these arrays; its id is its row in the database.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NamedTuple, Self
@@ -22,6 +22,10 @@ from schemas.topics import Route, Topics
 Int64s = NDArray[np.int64]
 
 NO_ASSET: Final = -1
+_COUNTER_STUCK: Final = timedelta(hours=24)
+"""A counter at work changes within half a day; see docs/health.md."""
+_BAY_STUCK: Final = timedelta(days=30)
+"""A car may well stay for weeks."""
 
 
 class Target(NamedTuple):
@@ -45,6 +49,35 @@ class Ids(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """By what the health of parking sensors is judged, arrays of shape (n + m,): the spots', then the counters.
+
+    A counter is a sensor where a figure rests on it. Durations are microseconds, FOREVER for never: how long one may
+    be silent, and for how long it may say the same. `low_battery` are the spots' volts.
+    """
+
+    assets: tuple[str, ...]
+    is_sensor: NDArray[np.bool_]
+    patience: Int64s
+    stuck_after: Int64s
+    low_battery: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, parks: Sequence[CarPark]) -> Self:
+        """Read them off the registry."""
+        bays = [(park, spot.label) for park in parks for spot in park.all_spots()]
+        # One that speaks only on change says nothing while it says the same.
+        bays_stuck = [_stuck_after(park, _BAY_STUCK) if park.heartbeat else FOREVER for park, _ in bays]
+        return cls(
+            assets=(*(f"{park.code}/{label}" for park, label in bays), *(park.code for park in parks)),
+            is_sensor=np.array([*(True for _ in bays), *(park.basis == "count" for park in parks)], dtype=bool),
+            patience=_int64s([*(_heartbeat(park) for park, _ in bays), *(_micros(park.stale_after) for park in parks)]),
+            stuck_after=_int64s([*bays_stuck, *(_stuck_after(park, _COUNTER_STUCK) for park in parks)]),
+            low_battery=np.array([park.low_battery for park, _ in bays], dtype=np.float64),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
     """Car parks, arrays of shape (m,), spots, arrays of shape (n,), and homes. Durations are microseconds."""
 
@@ -58,6 +91,7 @@ class Layout:
     spot_id: Int64s
     spot_car_park: Int64s
     heartbeat: Int64s
+    terms: Terms
     homes: Homes
     privacy: Privacy
 
@@ -84,7 +118,8 @@ class Layout:
             stale_after=_int64s(_micros(park.stale_after) for park in parks),
             spot_id=_int64s(ids.spots[park.code, label] for park, _, label in spots),
             spot_car_park=_int64s(index for _, index, _ in spots),
-            heartbeat=_int64s(_micros(park.heartbeat) or FOREVER for park, _, _ in spots),
+            heartbeat=_int64s(_heartbeat(park) for park, _, _ in spots),
+            terms=Terms.of(parks),
             homes=Homes.of(registry.dwelling, privacy.pseudonyms, ids.dwellings, sensors),
             privacy=privacy,
         )
@@ -96,6 +131,14 @@ def _int64s(values: object) -> Int64s:
 
 def _micros(duration: timedelta) -> int:
     return duration // timedelta(microseconds=1)
+
+
+def _heartbeat(park: CarPark) -> int:
+    return _micros(park.heartbeat) or FOREVER
+
+
+def _stuck_after(park: CarPark, default: timedelta) -> int:
+    return _micros(default if park.stuck_after is None else park.stuck_after) or FOREVER
 
 
 def _zone(park: CarPark) -> ZoneInfo | None:

@@ -6,11 +6,13 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from processors import availability
+from processors import availability, health, sequence
 from processors.columns import NEVER, Records, distinct
 from processors.decode import Decoded
+from processors.health import Health, Sources
 from processors.layout import Layout
 from processors.parking_state import CountStates, SpotStates, apply_counts, apply_events
+from processors.sequence import Sequences
 
 Int64s = NDArray[np.int64]
 
@@ -33,6 +35,8 @@ class World:
 
     spots: SpotStates
     counts: CountStates
+    sequences: Sequences
+    health: Health
     figures: Records
     written_at: Int64s
 
@@ -43,6 +47,8 @@ class World:
         return cls(
             spots=SpotStates.unknown(len(layout.spot_id)),
             counts=CountStates.unknown(car_parks),
+            sequences=Sequences.unknown(len(layout.spot_id)),
+            health=Health.unknown(layout),
             figures=availability.blank_figures(car_parks + 1),
             written_at=np.full(car_parks + 1, NEVER),
         )
@@ -52,6 +58,7 @@ class World:
 class Reduced:
     """What a batch comes to: distinct readings, the world after it, and indexes of the rows that changed.
 
+    `changed_sensors` index the layout's terms; `is_health_new` tells whether anything of the health topic changed.
     `arrived_at` has shape (m + 1,): newest arrival per car park and city in this batch, NEVER where none.
     """
 
@@ -63,36 +70,47 @@ class Reduced:
     changed_spots: Int64s
     changed_counts: Int64s
     changed_figures: Int64s
+    changed_sensors: Int64s
+    is_health_new: bool
     arrived_at: Int64s
 
     @property
     def is_empty(self) -> bool:
         """Tell whether there is nothing to write."""
-        return not self.decoded.messages and not len(self.changed_figures)
+        return not (self.decoded.messages or len(self.changed_figures) or self.is_health_new)
 
 
 def reduce(world: World, layout: Layout, decoded: Decoded, moment: Moment) -> Reduced:
     """Fold a decoded batch into the world. Pure: the world given stays as it is."""
     events, counts = distinct(decoded.events), distinct(decoded.counts)
-    spot_states, changed_spots = apply_events(world.spots, events)
-    count_states, changed_counts = apply_counts(world.counts, counts)
-    figures = availability.figures(layout, spot_states, count_states, moment.clock, moment.catching_up)
+    spots, changed_spots = apply_events(world.spots, events)
+    counters, changed_counts = apply_counts(world.counts, counts)
+    counted = sequence.observe(world.sequences, decoded.heard_events)
+    sources = Sources(spots, counters, counted.state, layout.homes.sensors.health.counts)
+    noted = health.observe(world.health, layout, decoded, counted.returns, moment.now, catching_up=moment.catching_up)
+    judged = health.judge(noted, layout, sources, moment.now, moment.clock) if noted.is_due(moment.now) else noted
+    troubles = health.troubles(judged, layout)
+    figures = availability.figures(layout, spots, counters, troubles, moment.clock, moment.catching_up)
     changed = _changed(world, figures, moment.now)
-    after = World(
-        spots=spot_states,
-        counts=count_states,
-        figures=np.where(changed, figures, world.figures),
-        written_at=np.where(changed, moment.now, world.written_at),
-    )
+    changed_sensors = health.changed(world.health, judged)
     return Reduced(
         decoded=decoded,
         events=events,
         counts=counts,
         readings=distinct(decoded.homes.readings),
-        world=after,
-        changed_spots=changed_spots,
+        world=World(
+            spots=spots,
+            counts=counters,
+            sequences=counted.state,
+            health=judged,
+            figures=np.where(changed, figures, world.figures),
+            written_at=np.where(changed, moment.now, world.written_at),
+        ),
+        changed_spots=_either(changed_spots, counted.spots, spots),
         changed_counts=changed_counts,
         changed_figures=np.flatnonzero(changed),
+        changed_sensors=changed_sensors,
+        is_health_new=len(changed_sensors) > 0 or judged.counts != world.health.counts,
         arrived_at=_arrivals(layout, events, counts),
     )
 
@@ -106,6 +124,13 @@ def _changed(world: World, figures: Records, now: int) -> NDArray[np.bool_]:
     is_due = now - world.written_at >= _OBSERVED_AT_ALONE
     real |= is_due & (figures["observed_at"] != old["observed_at"])
     return real
+
+
+def _either(some: Int64s, others: Int64s, spots: SpotStates) -> Int64s:
+    """Give the spots that are among either, of those that have a row: that begins with the first good event."""
+    chosen = np.zeros(len(spots.key), dtype=bool)
+    chosen[some] = chosen[others] = True
+    return np.flatnonzero(chosen & (spots.observed_at != NEVER))
 
 
 def _arrivals(layout: Layout, events: Records, counts: Records) -> Int64s:

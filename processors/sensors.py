@@ -1,12 +1,13 @@
 """The sensors of all homes: which are known, and what is known of each, in bounded memory.
 
 A sensor is found by a keyed 64-bit hash of home, name and primary unit, so that no name is held. A million sensors
-take about 40 MB. The key is drawn for every process: nobody can make two names meet.
+take about 90 MB, their health included. The key is drawn for every process: nobody can make two names meet.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from itertools import chain
 from typing import Final, NamedTuple
@@ -14,17 +15,31 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.health_homes import VARYING, HomeHealth, Watched
 from schemas.registry import DwellingSensor
 from schemas.units import KINDS, conversion, scale
 
 NOT_FOUND: Final = -1
 _MOST_RECENT: Final = 65_536
 """Sensors in the dictionary before they are merged into the sorted arrays."""
-_SENSOR: Final = np.dtype([("id", "i4"), ("unit", "i4"), ("minimum", "f8"), ("maximum", "f8")])
+_SENSOR: Final = np.dtype(
+    [
+        ("id", "i4"),
+        ("unit", "i4"),
+        ("minimum", "f8"),
+        ("maximum", "f8"),
+        ("patience", "i8"),
+        ("home", "i4"),
+        ("varies", "?"),
+    ]
+)
 
 
 class Sensor(NamedTuple):
-    """A sensor to be registered: the database id of its home, its name there, and the bounds of its values."""
+    """A sensor to be registered: the database id of its home, its name there, and the bounds of its values.
+
+    `patience` is how many microseconds it may be silent, 0 for ever.
+    """
 
     home: int
     name: str
@@ -33,6 +48,7 @@ class Sensor(NamedTuple):
     minimum: float = -np.inf
     maximum: float = np.inf
     is_listed: bool = False
+    patience: int = 0
 
     @property
     def found_under(self) -> tuple[str, ...]:
@@ -47,7 +63,8 @@ class Sensor(NamedTuple):
         low, high = kind_bounds(entry.kind, unit)
         minimum = low if entry.minimum is None else entry.minimum
         maximum = high if entry.maximum is None else entry.maximum
-        return cls(home, entry.name, entry.kind, unit, minimum, maximum, is_listed=True)
+        patience = entry.heartbeat // timedelta(microseconds=1)
+        return cls(home, entry.name, entry.kind, unit, minimum, maximum, is_listed=True, patience=patience)
 
     @classmethod
     def seen(cls, home: int, name: str, kind: str, unit: str) -> "Sensor":
@@ -107,6 +124,7 @@ class Sensors:
     """Sensors by number, in the order they became known. Shared by all that decode; only ever grows."""
 
     def __init__(self, hash_key: bytes) -> None:
+        self.health = HomeHealth()
         self._hash_key = hash_key
         self._sensors = np.empty(1024, dtype=_SENSOR)
         self._size = 0
@@ -125,9 +143,17 @@ class Sensors:
         """Database ids by number."""
         return self._sensors["id"][: self._size]
 
+    def watched(self, paused: Mapping[int, bool]) -> Watched:
+        """Give by what their health is judged; `paused` tells of the homes that consent whether they pause, by id."""
+        sensors = self._sensors[: self._size]
+        homes = np.zeros((2, max(sensors["home"].max(initial=0), *paused, 0) + 1), dtype=bool)
+        homes[:, list(paused)] = [[True] * len(paused), list(paused.values())]
+        consents, is_paused = homes[:, sensors["home"]]
+        return Watched(consents, is_paused, sensors["patience"], sensors["varies"])
+
     def stored(self, number: int) -> tuple[str, float, float]:
         """Give the unit that a sensor's values are stored in, and their bounds."""
-        _, unit, minimum, maximum = self._sensors[number].item()
+        _, unit, minimum, maximum, *_ = self._sensors[number].item()
         return self._unit_names[unit], minimum, maximum
 
     def count(self, home: int) -> int:
@@ -175,6 +201,9 @@ class Sensors:
         self._sensors["unit"][numbers] = [self._unit_number(sensor.unit) for sensor in sensors]
         self._sensors["minimum"][numbers] = [sensor.minimum for sensor in sensors]
         self._sensors["maximum"][numbers] = [sensor.maximum for sensor in sensors]
+        self._sensors["patience"][numbers] = [sensor.patience for sensor in sensors]
+        self._sensors["home"][numbers] = [sensor.home for sensor in sensors]
+        self._sensors["varies"][numbers] = [sensor.kind in VARYING for sensor in sensors]
 
     def _find_all(self, hashes: Sequence[int]) -> list[int]:
         """Give the numbers that stand in the sorted arrays."""

@@ -1,12 +1,36 @@
 """Payloads out: the live figures, as downstream apps read them."""
 
 from datetime import datetime
-from typing import Literal, Self
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 Basis = Literal["spots", "count"]
 FigureStatus = Literal["open", "almost_full", "full", "closed", "unknown"]
+
+
+MOST_ATTENTION: Final = 500
+"""Sensors that are named in the health topic."""
+
+
+class SensorState(StrEnum):
+    """The health of a sensor: `ok`, or the first of the others that holds."""
+
+    OK = "ok"
+    SILENT = "silent"
+    DUPLICATE_IDENTITY = "duplicate_identity"
+    CLOCK_SKEW = "clock_skew"
+    STUCK = "stuck"
+    FLAPPING = "flapping"
+    LOW_BATTERY = "low_battery"
+
+
+class Domain(StrEnum):
+    """Where a sensor belongs."""
+
+    PARKING = "parking"
+    DWELLINGS = "dwellings"
 
 
 class _Figure(BaseModel):
@@ -88,6 +112,34 @@ class CityFigure(_Figure):
     occupied: int
     unknown: int
     observed_at: datetime | None
+    revision: int
+
+
+def _in_order(counts: dict[SensorState, int]) -> dict[SensorState, int]:
+    return {state: counts.get(state, 0) for state in SensorState}
+
+
+SensorCounts = Annotated[dict[SensorState, int], AfterValidator(_in_order)]
+"""How many sensors are in each state."""
+
+
+class Attention(BaseModel):
+    """A sensor that needs attention: `ANTI/P-001` is a bay, `COME` the counter of a car park."""
+
+    model_config = ConfigDict(frozen=True)
+
+    asset: str
+    state: SensorState
+    since: datetime | None
+
+
+class HealthFigure(_Figure):
+    """`{root}/live/health`: how many sensors are in each state, those of homes too, and which need attention."""
+
+    sensors: SensorCounts
+    dwellings: SensorCounts
+    attention: list[Attention]
+    attention_total: int
     revision: int
 
 

@@ -114,6 +114,8 @@ class CarPark(_Entry):
     basis: Basis
     stale_after: Duration = timedelta(minutes=15)
     heartbeat: Duration = timedelta(hours=25)
+    stuck_after: Duration | None = None
+    low_battery: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
     timezone: TimeZone | None = None
     spots: tuple[str, ...] = ()
     spot: tuple[Spot, ...] = ()

@@ -6,6 +6,7 @@
 {root}/dwellings/{dwelling}/pause         in    the red button: on or off
 {root}/live/parking/{car_park}            out   the live figure of a car park
 {root}/live/parking                       out   the city
+{root}/live/health                        out   the health of the sensors
 {root}/status/{client_id}                 out   the service itself
 """
 
@@ -79,6 +80,11 @@ class Topics:
     def live_city(self) -> str:
         """Where the city's live figure is retained."""
         return f"{self.root}/live/parking"
+
+    @property
+    def live_health(self) -> str:
+        """Where the health of the sensors is retained."""
+        return f"{self.root}/live/health"
 
     @property
     def live_filter(self) -> str:

@@ -30,6 +30,9 @@ SELECT code, label, spot.id FROM spot JOIN car_park ON car_park.id = car_park_id
 -- name: forget_departed
 DELETE FROM availability WHERE car_park_id <> ALL(%s)
 
+-- name: end_departed_attention
+DELETE FROM attention WHERE asset <> ALL(%s)
+
 -- name: upsert_dwellings
 INSERT INTO dwelling AS held (pseudonym, district, consent)
 SELECT *, true FROM unnest(%s::text[], %s::text[])
@@ -62,10 +65,13 @@ ON CONFLICT (dwelling_id, began_at) DO NOTHING
 SELECT pseudonym, began_at, ended_at FROM pause JOIN dwelling ON dwelling.id = dwelling_id
 
 -- name: spot_states
-SELECT spot_id, occupied, since, observed_at, battery, last_seq FROM spot_state
+SELECT spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missing FROM spot_state
 
 -- name: count_states
-SELECT car_park_id, free, free_at, total, total_at, other_total_at, status, status_at FROM count_state
+SELECT car_park_id, free, free_at, free_since, total, total_at, other_total_at, status, status_at FROM count_state
+
+-- name: attention
+SELECT asset, state, since, now() FROM attention
 
 -- name: figures
 SELECT car_park_id, capacity, free, occupied, unknown, status, stale, quality, observed_at FROM availability

@@ -12,6 +12,19 @@ WHERE %(all)s OR figure.revision > coalesce((SELECT publication.revision FROM pu
 SELECT car_parks, capacity, free, occupied, unknown, observed_at, revision FROM city_availability
 WHERE %(all)s OR revision > coalesce((SELECT publication.revision FROM publication WHERE topic = %(topic)s), 0)
 
+-- name: health
+SELECT (SELECT jsonb_object_agg(state, sensors)
+        FROM (SELECT state, sum(sensors) AS sensors FROM sensor_health GROUP BY state) AS summed) AS sensors,
+       (SELECT jsonb_object_agg(state, sensors) FROM sensor_health WHERE domain = 'dwellings') AS dwellings,
+       (SELECT coalesce(jsonb_agg(to_jsonb(named) ORDER BY since DESC NULLS LAST, asset), '[]')
+        FROM (SELECT asset, state, since FROM attention ORDER BY since DESC NULLS LAST, asset LIMIT %(most)s) AS named
+       ) AS attention,
+       (SELECT count(*) FROM attention) AS attention_total,
+       revision
+FROM (SELECT max(revision) AS revision FROM sensor_health) AS newest
+WHERE revision > CASE WHEN %(all)s THEN 0
+                 ELSE coalesce((SELECT publication.revision FROM publication WHERE topic = %(topic)s), 0) END
+
 -- name: published
 SELECT topic, revision FROM publication
 

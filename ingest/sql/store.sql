@@ -22,7 +22,7 @@ CREATE TEMP TABLE stage_parking_count (LIKE parking_count) ON COMMIT DELETE ROWS
 CREATE TEMP TABLE stage_dwelling_reading (LIKE dwelling_reading) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE stage_spot_state (
     spot_id integer, occupied boolean, since timestamptz, observed_at timestamptz,
-    battery double precision, last_seq integer
+    battery double precision, last_seq integer, seq_seen bigint, missing bigint
 ) ON COMMIT DELETE ROWS
 
 -- name: copy_parking_event
@@ -64,21 +64,24 @@ UPDATE pause SET ended_at = greatest(began_at, %(at)s)
 WHERE ended_at IS NULL AND dwelling_id = (SELECT id FROM dwelling WHERE pseudonym = %(home)s)
 
 -- name: stage_spot_state
-COPY stage_spot_state (spot_id, occupied, since, observed_at, battery, last_seq) FROM STDIN (FORMAT BINARY)
+COPY stage_spot_state (spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missing) FROM STDIN (FORMAT BINARY)
 
 -- name: merge_spot_state
-INSERT INTO spot_state
-SELECT spot_id, occupied, since, observed_at, nullif(battery, 'NaN'), nullif(last_seq, -1) FROM stage_spot_state
+INSERT INTO spot_state (spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missing)
+SELECT spot_id, occupied, since, observed_at, nullif(battery, 'NaN'), nullif(last_seq, -1), seq_seen, missing
+FROM stage_spot_state
 ON CONFLICT (spot_id) DO UPDATE SET
     occupied = excluded.occupied, since = excluded.since, observed_at = excluded.observed_at,
-    battery = excluded.battery, last_seq = excluded.last_seq
+    battery = excluded.battery, last_seq = excluded.last_seq, seq_seen = excluded.seq_seen,
+    missing = excluded.missing
 
 -- name: upsert_count_state
-INSERT INTO count_state (car_park_id, free, free_at, total, total_at, other_total_at, status, status_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+INSERT INTO count_state (car_park_id, free, free_at, free_since, total, total_at, other_total_at, status, status_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (car_park_id) DO UPDATE SET
-    free = excluded.free, free_at = excluded.free_at, total = excluded.total, total_at = excluded.total_at,
-    other_total_at = excluded.other_total_at, status = excluded.status, status_at = excluded.status_at
+    free = excluded.free, free_at = excluded.free_at, free_since = excluded.free_since, total = excluded.total,
+    total_at = excluded.total_at, other_total_at = excluded.other_total_at, status = excluded.status,
+    status_at = excluded.status_at
 
 -- name: upsert_availability
 INSERT INTO availability (car_park_id, free, occupied, unknown, capacity, status, stale, quality, observed_at,
@@ -96,6 +99,19 @@ ON CONFLICT (singleton) DO UPDATE SET
     car_parks = excluded.car_parks, capacity = excluded.capacity, free = excluded.free,
     occupied = excluded.occupied, unknown = excluded.unknown, observed_at = excluded.observed_at,
     revision = excluded.revision
+
+-- name: upsert_attention
+INSERT INTO attention (asset, state, since) SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[])
+ON CONFLICT (asset) DO UPDATE SET state = excluded.state, since = excluded.since
+
+-- name: end_attention
+DELETE FROM attention WHERE asset = ANY(%s)
+
+-- name: upsert_sensor_health
+WITH next AS MATERIALIZED (SELECT nextval('revision') AS revision)
+INSERT INTO sensor_health (domain, state, sensors, revision)
+SELECT counted.*, next.revision FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS counted, next
+ON CONFLICT (domain, state) DO UPDATE SET sensors = excluded.sensors, revision = excluded.revision
 
 -- name: add_to_ledger
 INSERT INTO ledger AS held (minute, worker, route, messages, readings, stored, duplicate, dead_lettered, refused)

@@ -21,6 +21,8 @@ CODES = {"Triangle": "TRIA", "Pitot": "PITO", "GARD": "GARC", "GAUMONT-EST": "GA
 """Names in the archive that are no codes; told apart from the registry, which is what is tested."""
 COUNTERS_OF_BAYS = {"ANTI"}
 """Its live figure rests on its bays: counts are stored and not used."""
+FROZEN = {"COME", "CIRC", "GARE", "GA109", "GA250"}
+"""Counters that tell the same number for more than a day up to the end of the archive."""
 
 Fact = tuple[datetime, str, int, int]
 
@@ -76,7 +78,7 @@ async def test_every_fact_of_the_archive_is_stored_once(running: Service, ask: C
 async def test_figures_are_the_last_polls_when_shifted_to_now(
     running: Service, broker: Mosquitto, ask: Callable[..., Any]
 ) -> None:
-    """Each counter's free is its last one in the archive; the car park whose total flips says so."""
+    """Each counter's free is its last one in the archive; those whose total flips, or which are frozen, say so."""
     directory = archive("montpellier/polls_2023-01")
     facts = read_polls(directory)
     last = {code: (free, total) for _, code, free, total in facts if code not in COUNTERS_OF_BAYS}
@@ -102,3 +104,9 @@ async def test_figures_are_the_last_polls_when_shifted_to_now(
     flags = {code: figures[f"city/live/parking/{code}"]["quality"] for code in last}
     changed = {code for code, (_, total) in last.items() if total != capacities[code]}
     assert {code for code, quality in flags.items() if "capacity_changed" in quality} == changed | flipped
+
+    async def stuck() -> set[str]:
+        figures = await retained(broker.url, "city/live/parking/+")
+        return {topic.rpartition("/")[2] for topic, figure in figures.items() if "stuck" in figure["quality"]}
+
+    await eventually(stuck, lambda seen: seen == FROZEN)

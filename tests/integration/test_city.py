@@ -108,13 +108,13 @@ async def check_city(broker: str) -> None:
     """Watch the city move."""
 
     async def figures() -> dict[str, Any]:
-        return await retained(broker, "city/live/#")
+        return await retained(broker, f"{CITY}/#")
 
     first = await eventually(figures, lambda seen: seen.get(CITY, {}).get("unknown") == 0)
     assert first[CITY]["car_parks"] == len(first) - 1 >= 25
     assert first["city/live/parking/COME"]["name"] == "Comédie"
     await eventually(figures, lambda seen: seen[CITY]["revision"] > first[CITY]["revision"])
-    older = await retained(broker, "city/live/#", aiomqtt.ProtocolVersion.V311)
+    older = await retained(broker, f"{CITY}/#", aiomqtt.ProtocolVersion.V311)
     assert older.keys() == first.keys()
 
 

@@ -30,6 +30,7 @@ from unit.worlds import (
 
 from processors.availability import FIGURE_STATUSES, QUALITIES, figures, quality_bits, quality_names
 from processors.columns import NEVER
+from processors.health import Troubles
 from processors.parking_state import CountStates, SpotStates, apply_counts, apply_events
 from schemas.live import CarParkFigure
 from schemas.registry import Registry
@@ -64,6 +65,11 @@ COUNTERS = st.lists(
 )
 
 
+SOUND = Troubles(np.zeros(PARKS, dtype=bool), np.zeros(PARKS, dtype=bool))
+"""No sensor is stuck or flaps."""
+NO_PARKS = Troubles(np.zeros(0, dtype=bool), np.zeros(0, dtype=bool))
+
+
 def figures_of(bays: list[Bay], counters: list[Counter], *, clock: int = NOW, catching_up: bool = False) -> Any:  # noqa: ANN401 - records
     """Compute figures of what is known, all ages being against `clock`."""
     spots = SpotStates.unknown(SPOTS)
@@ -75,7 +81,7 @@ def figures_of(bays: list[Bay], counters: list[Counter], *, clock: int = NOW, ca
         if known.age is not None
     ]
     counts, _ = apply_counts(CountStates.unknown(PARKS), counts_of(told))
-    return figures(LAYOUT, spots, counts, clock, catching_up)
+    return figures(LAYOUT, spots, counts, SOUND, clock, catching_up)
 
 
 def bays_with(index: int, *some: Bay) -> list[Bay]:
@@ -161,7 +167,7 @@ def test_free_occupied_and_unknown_are_the_capacity_always(
         if known.age is not None
     ]
     counts, _ = apply_counts(CountStates.unknown(PARKS), counts_of(told))
-    out = figures(LAYOUT, spots, counts, clock, catching_up=False)
+    out = figures(LAYOUT, spots, counts, SOUND, clock, catching_up=False)
     assert (out["free"] + out["occupied"] + out["unknown"] == out["capacity"]).all()
     for name in ("free", "occupied", "unknown"):
         assert (out[name] >= 0).all()
@@ -202,10 +208,10 @@ def test_a_clock_held_keeps_what_was_fresh(clock: int) -> None:
     """While a backlog drains, freshness is judged as of when that began, even where nothing was ever committed."""
     spots, _ = apply_events(SpotStates.unknown(SPOTS), events_of([event(NOW - HOUR, 0, occupied=False)]))
     counts, _ = apply_counts(CountStates.unknown(PARKS), counts_of([count(NOW, COME, 7)]))
-    out = figures(LAYOUT, spots, counts, clock, catching_up=True)
+    out = figures(LAYOUT, spots, counts, SOUND, clock, catching_up=True)
     assert (out["free"][ANTI], out["free"][COME]) == (1, 7)
     assert [quality_names(bits) for bits in out["quality"][:CITY].tolist()] == [["catching_up"]] * PARKS
-    later = figures(LAYOUT, spots, counts, NOW + DAY, catching_up=False)
+    later = figures(LAYOUT, spots, counts, SOUND, NOW + DAY, catching_up=False)
     assert (later["free"][ANTI], later["free"][COME]) == (0, 0)
 
 
@@ -279,7 +285,9 @@ def test_quality_flags_are_packed_and_read_back(names: list[str]) -> None:
 
 def test_an_empty_registry_gives_an_empty_city() -> None:
     """Without car parks the city is nothing, not an error."""
-    out = figures(layout_of(Registry()), SpotStates.unknown(0), CountStates.unknown(0), NOW, catching_up=False)
+    out = figures(
+        layout_of(Registry()), SpotStates.unknown(0), CountStates.unknown(0), NO_PARKS, NOW, catching_up=False
+    )
     assert out[["capacity", "free", "occupied", "unknown", "observed_at"]].tolist() == [(0, 0, 0, 0, NEVER)]
 
 
@@ -319,6 +327,6 @@ def test_figures_leave_the_states_as_they_are() -> None:
     spots = SpotStates.unknown(SPOTS)
     counts = CountStates.unknown(PARKS)
     key, free = spots.key.copy(), counts.free.copy()
-    figures(LAYOUT, spots, counts, NOW, catching_up=False)
+    figures(LAYOUT, spots, counts, SOUND, NOW, catching_up=False)
     np.testing.assert_array_equal(spots.key, key)
     np.testing.assert_array_equal(counts.free, free)

@@ -27,6 +27,7 @@ from unit.worlds import (
 
 from processors.columns import NO_SEQ
 from processors.decode import Decoded, decode
+from processors.reduce import Moment, World, reduce
 from processors.rejects import Limits, Reject
 from schemas.delivery import Delivery
 from schemas.payloads import INT32_MAX, INT32_MIN
@@ -303,6 +304,16 @@ def test_the_window_of_time_includes_its_edges(topic: str, ahead: int, reason: R
 
 
 @pytest.mark.parametrize("topic", [SPOT, COUNTER])
+@pytest.mark.parametrize("ahead", [-30 * DAY, HOUR, -SECOND])
+def test_a_message_refused_for_its_time_was_heard(topic: str, ahead: int) -> None:
+    """What it says of its sensor counts, though its reading does not."""
+    decoded = decode_one(topic, {"occupied": True, "free": 1, "seq": 7, "time": NOW + ahead})
+    heard = decoded.heard_events if topic == SPOT else decoded.heard_counts
+    assert heard[["time", "arrived"]].tolist() == [(NOW + ahead, NOW)]
+    assert len(decoded.events) + len(decoded.counts) == (ahead == -SECOND)
+
+
+@pytest.mark.parametrize("topic", [SPOT, COUNTER])
 def test_a_retained_message_without_a_time_is_refused(topic: str) -> None:
     """A retained message never refreshes liveness: without a time of its own it tells nothing new."""
     decoded = decode_one(topic, {"occupied": True, "free": 1}, retain=True)
@@ -414,8 +425,10 @@ DELIVERIES = deliveries_on(PARKING_TOPICS)
 
 @given(st.lists(DELIVERIES, max_size=12))
 def test_any_bytes_on_any_topic_are_accounted_for(deliveries: list[Delivery]) -> None:
-    """Decoding never raises, and every message is one reading, one reject or one refusal."""
+    """Neither decoding nor what follows raises, and every message is one reading, one reject or one refusal."""
     decoded = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
+    with np.errstate(all="raise", under="ignore"):
+        reduce(World.unknown(LAYOUT), LAYOUT, decoded, Moment(now=NOW, clock=NOW, catching_up=False))
     assert_balanced(decoded, len(deliveries))
     for reject in decoded.rejects:
         assert reject.detail

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.worlds import count, counts_of, event, events_of
+from unit.worlds import MINUTE, count, counts_of, event, events_of
 
-from processors.columns import NEVER, NO_SEQ
+from processors.columns import NEVER
 from processors.parking_state import CountStates, SpotStates, apply_counts, apply_events
 
 SPOTS, PARKS = 4, 3
 Row = tuple[Any, ...]
-TIMES = st.integers(-2, 6)
+TIMES = st.integers(-2, 6).map(lambda minutes: minutes * MINUTE)
 
 
 @dataclass
@@ -28,18 +28,19 @@ class Bay:
     occupied: bool = False
     since: int = NEVER
     battery: float | None = None
-    last_seq: int = NO_SEQ
+    flips: float = 0
 
     def take(self, row: Row) -> bool:
         """Take one reading; tell whether it was the newest."""
-        _, time, _, occupied, _, battery, seq = row
+        _, time, _, occupied, _, battery, _ = row
         if (time, occupied) <= (self.observed_at, self.occupied):
             return False
+        if self.observed_at != NEVER:
+            self.flips = self.flips * math.exp((self.observed_at - time) / (10 * MINUTE)) + (occupied != self.occupied)
         if self.observed_at == NEVER or occupied != self.occupied:
             self.since = time
         self.observed_at, self.occupied = time, occupied
         self.battery = self.battery if math.isnan(battery) else battery
-        self.last_seq = self.last_seq if seq == NO_SEQ else seq
         return True
 
 
@@ -49,7 +50,6 @@ EVENTS = st.builds(
     st.integers(0, SPOTS - 1),
     st.booleans(),
     battery=st.none() | st.sampled_from([0.0, 2.9, 3.6]),
-    seq=st.none() | st.integers(0, 9),
 )
 COUNTS = st.builds(
     count,
@@ -114,12 +114,12 @@ def test_the_newest_event_of_a_spot_wins_in_any_order(data: st.DataObject, rows:
 
 @given(st.data(), st.lists(EVENTS, max_size=25))
 def test_events_in_order_give_what_one_at_a_time_gives_in_any_batches(data: st.DataObject, rows: list[Row]) -> None:
-    """Since when, battery and sequence number do not depend on where batches end."""
+    """Since when, battery and the count of changes do not depend on where batches end."""
     ordered = in_order(rows)
     state = fold_events(data.draw(split(ordered)))
     for spot, bay in enumerate(bays_after(ordered)):
         assert (state.observed_at[spot], state.since[spot]) == (bay.observed_at, bay.since)
-        assert state.last_seq[spot] == bay.last_seq
+        assert state.flips[spot] == pytest.approx(bay.flips)
         np.testing.assert_equal(state.battery[spot], np.nan if bay.battery is None else bay.battery)
 
 
@@ -132,7 +132,7 @@ def test_changes_of_spots_are_the_rows_that_differ(data: st.DataObject, rows: li
     assert changed.tolist() == np.flatnonzero(differs).tolist()
     same = ~differs
     assert (before.since == after.since)[same].all()
-    assert (before.last_seq == after.last_seq)[same].all()
+    assert (before.flips == after.flips)[same].all()
     np.testing.assert_array_equal(before.battery[same], after.battery[same])
 
 
@@ -142,7 +142,7 @@ def test_applying_the_same_events_again_changes_nothing(rows: list[Row]) -> None
     after, _ = apply_events(SpotStates.unknown(SPOTS), events_of(rows))
     again, changed = apply_events(after, events_of(rows))
     assert changed.tolist() == []
-    for name in ("key", "since", "battery", "last_seq"):
+    for name in ("key", "since", "battery", "flips"):
         np.testing.assert_array_equal(getattr(again, name), getattr(after, name))
 
 
@@ -150,9 +150,9 @@ def test_applying_the_same_events_again_changes_nothing(rows: list[Row]) -> None
 def test_the_state_given_stays_as_it_is(before: list[Row], rows: list[Row]) -> None:
     """Until the batch has committed, the old state is the state."""
     state = fold_events([before])
-    copies = [state.key.copy(), state.since.copy(), state.battery.copy(), state.last_seq.copy()]
+    copies = [state.key.copy(), state.since.copy(), state.battery.copy(), state.flips.copy()]
     apply_events(state, events_of(rows))
-    for kept, now in zip(copies, (state.key, state.since, state.battery, state.last_seq), strict=True):
+    for kept, now in zip(copies, (state.key, state.since, state.battery, state.flips), strict=True):
         np.testing.assert_array_equal(kept, now)
 
 
@@ -177,13 +177,13 @@ def test_a_repeated_state_keeps_since() -> None:
 
 
 @pytest.mark.parametrize("apart", [True, False])
-def test_battery_and_sequence_number_outlast_an_event_that_tells_none(apart: bool) -> None:
+def test_the_battery_outlasts_an_event_that_tells_none(apart: bool) -> None:
     """What a newer event leaves out keeps its last value."""
-    first, second = event(1, 0, occupied=True, battery=3.6, seq=4), event(2, 0, occupied=False)
+    first, second = event(1, 0, occupied=True, battery=3.6), event(2, 0, occupied=False)
     state = fold_events([[first], [second]] if apart else [[first, second]])
-    assert (state.battery[0], state.last_seq[0]) == (3.6, 4)
-    state = fold_events([[event(3, 0, occupied=True, battery=2.9), event(4, 0, occupied=True, seq=0)]], state)
-    assert (state.battery[0], state.last_seq[0]) == (2.9, 0)
+    assert state.battery[0] == 3.6
+    state = fold_events([[event(3, 0, occupied=True, battery=2.9), event(4, 0, occupied=True)]], state)
+    assert state.battery[0] == 2.9
 
 
 def test_nothing_is_known_of_a_spot_that_never_spoke() -> None:
@@ -215,11 +215,29 @@ def test_the_newest_count_of_each_kind_wins_in_any_order(data: st.DataObject, ro
         assert state.other_total_at[park] == max(others, default=NEVER)
 
 
+@given(st.data(), st.lists(COUNTS, max_size=25))
+def test_since_when_a_number_is_the_same_does_not_depend_on_batches(data: st.DataObject, rows: list[Row]) -> None:
+    """For counts in order of time, the lowest last at one instant, it is the time of the last other one's successor."""
+    ordered = sorted(rows, key=lambda row: (row[1], -row[3]))
+    state = fold_counts(data.draw(split(ordered)))
+    for park in range(PARKS):
+        told = [(row[1], row[3]) for row in ordered if row[2] == park]
+        starts = [time for (_, before), (time, free) in pairwise([(NEVER, None), *told]) if free != before]
+        assert state.free_since[park] == (starts[-1] if starts else NEVER)
+
+
+def test_a_late_count_does_not_move_since_when_the_number_is_the_same() -> None:
+    """Neither does one between two known ones, nor one that says the same."""
+    state = fold_counts([[count(1, 0, 5)], [count(9, 0, 5)], [count(4, 0, 7)], [count(9, 0, 5)]])
+    assert (state.free_since[0], state.free_at[0]) == (1, 9)
+    assert fold_counts([[count(1, 0, 5), count(2, 0, 6), count(3, 0, 6)]]).free_since[0] == 2
+
+
 @given(st.lists(COUNTS, max_size=12), st.lists(COUNTS, max_size=12))
 def test_changes_of_counters_are_the_rows_that_differ(before: list[Row], rows: list[Row]) -> None:
     """Every counter of which any value or time is another is told once, and no other; the old state stays."""
     state = fold_counts([before])
-    names = ("free", "free_at", "total", "total_at", "other_total_at", "status", "status_at")
+    names = ("free", "free_at", "free_since", "total", "total_at", "other_total_at", "status", "status_at")
     copies = {name: getattr(state, name).copy() for name in names}
     after, changed = apply_counts(state, counts_of(rows))
     differs = np.logical_or.reduce([copies[name] != getattr(after, name) for name in names])

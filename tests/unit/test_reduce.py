@@ -2,6 +2,7 @@
 
 from collections import Counter
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from unit.worlds import (
     HOUR,
     LAYOUT,
     MINUTE,
-    NO_HOMES,
     NOW,
     QUAY,
     QUAY_SPOT,
@@ -29,8 +29,8 @@ from unit.worlds import (
 )
 
 from processors.columns import NEVER, Records, distinct
-from processors.decode import Decoded
 from processors.reduce import Moment, Reduced, World, reduce
+from schemas.topics import Route
 
 Row = tuple[Any, ...]
 PARKS = len(LAYOUT.car_park_id)
@@ -54,9 +54,9 @@ def written(world: World | None = None) -> World:
 
 def arrays(world: World) -> list[np.ndarray[Any, Any]]:
     """Give every array of a world."""
-    states = (world.spots, world.counts)
+    states = (world.spots, world.counts, world.sequences, world.health)
     parts = [getattr(state, name) for state in states for name in state.__slots__]
-    return [*parts, world.figures, world.written_at]
+    return [*(part for part in parts if isinstance(part, np.ndarray)), world.figures, world.written_at]
 
 
 EVENTS = st.builds(
@@ -168,7 +168,7 @@ def test_what_was_written_is_what_is_true_but_for_the_time_seen(
         old = world
         reduced = reduce_at(now, world, events, counts)
         world = reduced.world
-        truth = reduce(World(world.spots, world.counts, fresh.figures, fresh.written_at), LAYOUT, NOTHING, at(now))
+        truth = reduce(replace(world, figures=fresh.figures, written_at=fresh.written_at), LAYOUT, NOTHING, at(now))
         for name in ("capacity", "free", "occupied", "unknown", "status", "stale", "quality"):
             np.testing.assert_array_equal(world.figures[name], truth.world.figures[name])
         lags = world.figures["observed_at"] != truth.world.figures["observed_at"]
@@ -224,5 +224,5 @@ def test_the_newest_arrival_is_told_per_car_park(events: list[Row], counts: list
 
 def test_a_batch_of_rejects_alone_has_to_be_written() -> None:
     """Dead letters and refusals change no figure but stand in the ledger."""
-    refused = Decoded(events_of([]), counts_of([]), NO_HOMES, (), Counter(spot=1), Counter(spot=1))  # type: ignore[arg-type] # a Route is its name
+    refused = replace(decoded_of(), messages=Counter([Route.SPOT]), refused=Counter([Route.SPOT]))
     assert not reduce(written(), LAYOUT, refused, at(NOW)).is_empty

@@ -96,6 +96,7 @@ SENSORS = st.builds(
     unit=st.sampled_from(["", "V", "mV", "J", "kWh"]),
     minimum=st.integers(-9, 0),
     is_listed=st.booleans(),
+    patience=st.integers(0, 2**62),
 )
 
 

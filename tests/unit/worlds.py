@@ -165,4 +165,5 @@ NO_HOMES = HomeReadings(records([], READING), (), (), GATE, (), Counter())
 def decoded_of(events: Sequence[tuple[Any, ...]] = (), counts: Sequence[tuple[Any, ...]] = ()) -> Decoded:
     """Give a decoded batch of good readings."""
     messages = Counter({Route.SPOT: len(events), Route.COUNT: len(counts)})
-    return Decoded(events_of(events), counts_of(counts), NO_HOMES, (), +messages, Counter())
+    spots, counters = events_of(events), counts_of(counts)
+    return Decoded(spots, counters, spots, counters, NO_HOMES, (), +messages, Counter())
