@@ -14,19 +14,13 @@ from psycopg import IsolationLevel, sql
 
 from ingest.database import Connection
 from ingest.sql import load_queries
-from schemas.topics import Route
+from schemas.topics import TABLES, Route
 
 _SQL: Final = load_queries("audit.sql")
 OUTCOMES: Final = ("stored", "duplicate", "dead_lettered", "refused")
-RAW_TABLES: Final = {
-    "parking_event": Route.SPOT,
-    "parking_count": Route.COUNT,
-    "dwelling_reading": Route.SENML,
-}
+RAW_TABLES: Final = {table: route for route, table in TABLES.items()}
 """Tables of raw readings, and the route that fills each."""
 DEAD_LETTER: Final = "dead_letter"
-REPLAY: Final = "replay"
-"""The route under which replays of dead letters are booked, whichever table they go to."""
 _ROWS_SHOWN: Final = 10
 
 
@@ -117,7 +111,7 @@ def compare(counts: Counts) -> tuple[Balance, ...]:
             Balance(table, stored(route) + counts.replayed.get(table, 0), there(table))
             for table, route in RAW_TABLES.items()
         ),
-        Balance(REPLAY, stored(REPLAY), {"replayed": sum(counts.replayed.values())}),
+        Balance(Route.REPLAY, stored(Route.REPLAY), {"replayed": sum(counts.replayed.values())}),
         Balance("dead_lettered", booked("dead_lettered"), there(DEAD_LETTER)),
     )
 

@@ -40,6 +40,12 @@ class Backlog:
         """The last time in which we heard nothing, and whether what arrives now may be from it."""
         return Gap(self._gap_began, is_open=self._is_gap_open)
 
+    @property
+    def is_overrun(self) -> bool:
+        """Tell whether more than half of the window has been in use for a while: the stream is above capacity."""
+        began, now = self._busy_since, self._judged_at
+        return began is not None and now is not None and now - began >= _BUSY_FOR
+
     def lost(self, heard_at: int) -> None:
         """Note the end of a connection, on which something was last heard then."""
         self._is_connected = False
@@ -69,7 +75,7 @@ class Backlog:
             self._held_since, self._is_spent = None, False
             # Without a connection the window is empty, which says nothing of what is queued for us.
             self._is_gap_open = self._is_gap_open and not self._is_connected
-        elif self._busy_since is not None and now - self._busy_since >= _BUSY_FOR and not self._is_spent:
+        elif self.is_overrun and not self._is_spent:
             self._hold(now)
         if self._held_since is not None and now - self._held_since > _LONGEST:
             self._held_since, self._is_spent = None, True

@@ -1,4 +1,4 @@
-"""`arceaux deadletters`: look at what could not be used, and take it in after a fix."""
+"""`arceaux deadletters`: look at what could not be used, take it in after a fix, and throw it away."""
 
 import asyncio
 import json
@@ -17,11 +17,12 @@ from schemas.reasons import Reason
 if TYPE_CHECKING:
     from ingest.database import Connection
     from ingest.dead_letter_queries import Row, Selection
+    from ingest.retention import Purged
     from schemas.settings import Settings
 
 _LOOK_AGAIN = 0.2
 
-commands = typer.Typer(help="What could not be used: look at it, replay it.", no_args_is_help=True)
+commands = typer.Typer(help="What could not be used: look at it, replay it, purge it.", no_args_is_help=True)
 
 OfReason = Annotated[Reason | None, typer.Option(help="Only of this reason.")]
 OfTopic = Annotated[str | None, typer.Option(help="Only of topics that fit this MQTT filter.")]
@@ -94,6 +95,24 @@ def replay(
     settings = settings_in_force()
     selection = _selection(ids or None, reason, topic, since, before)
     run(_replay(settings, selection))
+
+
+@commands.command()
+def purge(
+    older_than: Annotated[str, typer.Option("--older-than", help="How long ago received, such as 30d.")],
+) -> None:
+    """Delete old dead letters; the ledger counts them as removed."""
+    from ingest.retention import purge_dead_letters
+
+    settings = settings_in_force()
+    limit = datetime.now(UTC) - duration_of(older_than, "--older-than")
+
+    async def delete() -> "Purged":
+        async with await _connect(settings) as connection:
+            return await purge_dead_letters(connection, limit)
+
+    purged = run(delete())
+    typer.echo(f"{purged.letters} dead letters purged, which stood for {purged.readings} readings")
 
 
 async def _replay(settings: "Settings", selection: "Selection") -> None:

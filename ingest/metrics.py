@@ -1,6 +1,6 @@
 """Every metric, declared once, on a registry of its own. Labels come from closed sets or from the registry file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -10,6 +10,8 @@ from prometheus_client.process_collector import ProcessCollector
 from ingest.transaction import Outcome
 from processors.columns import NEVER, Records
 from processors.health import STATES, Health
+from processors.layout import NO_ASSET, Layout
+from processors.noise import Noisy
 from schemas.live import Domain
 from schemas.reasons import Reason
 from schemas.topics import ROUTES
@@ -54,6 +56,11 @@ class Metrics:
         self.last_retention = self._gauge(
             "last_retention_timestamp_seconds", "When nothing was left that is past its time."
         )
+        self.noisy = self._gauge(
+            "noisy_messages_per_second",
+            "Messages of sources that are noisy while the stream is above capacity.",
+            "source",
+        )
         self.car_park_free = self._gauge("car_park_free", "Free places by the live figure.", "car_park")
         self.car_park_stale = self._gauge("car_park_stale", "1 where nothing of the car park is fresh.", "car_park")
         self.sensors = self._gauge("sensors", "Sensors by their health.", "domain", "state")
@@ -92,6 +99,13 @@ class Metrics:
                 self.sensors.labels(domain, state).set(count)
         for code, missing in zip(codes, health.missing.tolist(), strict=True):
             self.missing_upstream.labels(code).set(missing)
+
+    def show_noise(self, layout: Layout, noisy: Mapping[str, Noisy]) -> None:
+        """Name the noisy sources by their assets; homes are one."""
+        self.noisy.clear()
+        for topic, (_, rate) in noisy.items():
+            sensor = layout.sensor_of(topic)
+            self.noisy.labels(Domain.DWELLINGS if sensor == NO_ASSET else layout.terms.assets[sensor]).inc(rate)
 
     def forget_figures(self) -> None:
         """Forget the car parks shown: the registry may have others now."""

@@ -4,7 +4,7 @@ import time
 
 from ingest.backlog import Backlog
 from ingest.metrics import Metrics
-from ingest.settle import Settler, limits_of
+from ingest.settle import Settler
 from ingest.store import Store
 from processors.columns import NEVER
 from processors.privacy import Privacy
@@ -27,7 +27,7 @@ async def replay_alone(settings: Settings, registry: Registry, privacy: Privacy)
             store=store,
             backlog=backlog,
             metrics=metrics,
-            limits=limits_of(settings),
+            settings=settings,
             window_ratio=lambda: 1.0,
             on_change=lambda: None,
             on_registry=lambda _: None,

@@ -23,7 +23,7 @@ from ingest.pipeline import Pipeline
 from ingest.publisher import Publisher
 from ingest.registry_watch import RegistryWatch
 from ingest.retention import Retention
-from ingest.settle import Settler, limits_of
+from ingest.settle import Settler
 from ingest.store import Start, Store
 from ingest.window import Window
 from processors.columns import NEVER
@@ -90,7 +90,7 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
         store=store,
         backlog=backlog,
         metrics=metrics,
-        limits=limits_of(settings),
+        settings=settings,
         window_ratio=lambda: window.ratio,
         on_change=publisher.changed,
         on_registry=publisher.take_up,

@@ -7,8 +7,9 @@ or behind a gate that changed since: then they are decoded again here, from thei
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -22,14 +23,17 @@ from processors.dead_letters import dead_letters
 from processors.decode import Decoded, decode
 from processors.gate import Gap, Gate
 from processors.layout import Layout
+from processors.noise import Noise
 from processors.privacy import Privacy
-from processors.reduce import Reduced, reduce
+from processors.reduce import Moment, Reduced, reduce
 from processors.rejects import Limits
 from processors.replays import Letter, marks, new_rejects, to_delivery
 from processors.times import to_datetime
 from schemas.delivery import Delivery
 from schemas.registry import Registry
 from schemas.settings import Settings
+
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 log = structlog.get_logger()
 
@@ -58,15 +62,19 @@ class Settler:
         store: Store,
         backlog: Backlog,
         metrics: Metrics,
-        limits: Limits,
+        settings: Settings,
         window_ratio: Callable[[], float],
         on_change: Callable[[], None],
         on_registry: Callable[[Registry], None],
     ) -> None:
         self._layout, self._world, self.gate = start.layout, start.world, start.gate
-        self._store, self._backlog, self._metrics, self._limits = store, backlog, metrics, limits
+        self._store, self._backlog, self._metrics = store, backlog, metrics
+        self._limits = _limits(settings)
+        # As long as a dead letter may be replayed, a pause that its reading lies in has to be known.
+        self._pauses_kept = self._limits.max_lateness + settings.retention_dead_letters // _MICROSECOND
         self._window_ratio = window_ratio
         self._on_change, self._on_registry = on_change, on_registry
+        self._noise = Noise()
         self._decoding = asyncio.Lock()
         self._new_registry: tuple[Registry, Privacy] | None = None
         self.has_committed = False
@@ -128,7 +136,7 @@ class Settler:
 
     async def _settle_once(self, gathered: Gathered) -> None:
         """Reduce, commit, adopt."""
-        moment = self._backlog.judge(_now(), self._window_ratio())
+        moment = self._moment(() if gathered.letters else gathered.deliveries)
         homes = self._layout.homes
         homes.judge(self.gate, moment.now, moment.clock)
         reduced = reduce(self._world, self._layout, gathered.decoded, moment)
@@ -141,9 +149,10 @@ class Settler:
         homes.sensors.health.observe(reduced.readings)
         self.gate = gathered.decoded.homes.gate
         if not gathered.deliveries:
-            self.gate = self.gate.since(moment.now - self._limits.max_lateness)
+            self.gate = self.gate.since(moment.now - self._pauses_kept)
         self._metrics.show_figures(self._layout.codes, self._world.figures)
         self._metrics.show_health(self._layout.codes, self._world.health)
+        self._metrics.show_noise(self._layout, moment.noisy)
         if len(reduced.changed_figures) or reduced.is_health_new:
             self._on_change()
 
@@ -154,9 +163,18 @@ class Settler:
             return reduced, await self._store.commit(batch, self._is_outdated)
         except PoisonError:
             poison = await self._store.find_poison(batch)
-        moment = self._backlog.judge(_now(), self._window_ratio())
+        moment = self._moment(())
         reduced = reduce(self._world, self._layout, reduced.decoded.without(poison), moment)
         return reduced, await self._store.commit(self._batch(reduced, gathered), self._is_outdated)
+
+    def _moment(self, deliveries: Sequence[Delivery]) -> Moment:
+        """Tell when it is, and who is noisy now that these have arrived."""
+        moment = self._backlog.judge(_now(), self._window_ratio())
+        was, is_overrun = self._noise, self._backlog.is_overrun
+        self._noise = was.heard([d.topic for d in deliveries], self._layout.routes, moment.now, is_busy=is_overrun)
+        if self._noise.noisy.keys() - was.noisy.keys():
+            log.warning("sources_noisy", count=len(self._noise.noisy), remedy="see arceaux_noisy_messages_per_second")
+        return replace(moment, noisy=self._noise.noisy)
 
     def _is_outdated(self) -> bool:
         return self._new_registry is not None
@@ -172,7 +190,7 @@ def _now() -> int:
     return time.time_ns() // 1000
 
 
-def limits_of(settings: Settings) -> Limits:
-    """Give what is accepted, by the settings."""
-    lateness, future = (value // timedelta(microseconds=1) for value in (settings.max_lateness, settings.max_future))
-    return Limits(settings.max_payload_bytes, lateness, future)
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        settings.max_payload_bytes, settings.max_lateness // _MICROSECOND, settings.max_future // _MICROSECOND
+    )

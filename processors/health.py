@@ -17,7 +17,8 @@ from processors import health_clock
 from processors.columns import FOREVER, NEVER, Records
 from processors.decode import Decoded
 from processors.health_clock import Clocks
-from processors.layout import Layout
+from processors.layout import NO_ASSET, Layout
+from processors.noise import Noisy
 from processors.parking_state import CLOSED, CountStates, SpotStates
 from processors.sequence import Sequences
 from schemas.live import Domain, SensorState
@@ -42,7 +43,7 @@ _LONG_AGO: Final = 600_000_000
 """A dead letter that is replayed arrived longer ago: it says nothing of the clock as it is now."""
 _RECOVERY: Final = 0.1
 """Volts by which a battery has to rise to be well again: the voltage of a cold one swings."""
-_OK, _SILENT, _DUPLICATE, _SKEW, _STUCK, _FLAPPING, _LOW = range(len(STATES))
+_OK, _NOISY, _SILENT, _DUPLICATE, _SKEW, _STUCK, _FLAPPING, _LOW = range(len(STATES))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +111,7 @@ class Sources(NamedTuple):
     counts: CountStates
     sequences: Sequences
     homes: tuple[int, ...]
+    noisy: Mapping[str, Noisy]
 
     @property
     def heard_at(self) -> Int64s:
@@ -120,6 +122,19 @@ class Sources(NamedTuple):
     def same_since(self) -> Int64s:
         """Since when they have said the same."""
         return np.append(self.spots.since, self.counts.free_since)
+
+    def noisy_since(self, layout: Layout) -> Int64s:
+        """Since when they have been noisy, NEVER where they are not."""
+        since = np.full(len(layout.terms.assets), NEVER)
+        for topic, (began, _) in self.noisy.items():
+            if (sensor := layout.sensor_of(topic)) != NO_ASSET:
+                since[sensor] = began
+        return since
+
+    def of_homes(self, layout: Layout) -> tuple[int, ...]:
+        """Give the counts of homes' sensors; of what is noisy, homes are counted."""
+        noisy = sum(layout.sensor_of(topic) == NO_ASSET for topic in self.noisy)
+        return tuple(noisy if code == _NOISY else count for code, count in enumerate(self.homes))
 
 
 def observe(
@@ -160,8 +175,8 @@ def judge(health: Health, layout: Layout, of: Sources, now: int, clock: int) -> 
     state = np.select(list(holds.values()), list(holds), default=_OK).astype(np.uint8)
     held = np.bitwise_or.reduce([condition.astype(np.uint8) << code for code, condition in holds.items()])
     began = np.where(state == health.state, health.since, now)
-    told = [np.full(len(state), NEVER), of.heard_at, of.same_since]
-    since = np.select([state == _OK, state == _SILENT, state == _STUCK], told, default=began)
+    told = [np.full(len(state), NEVER), of.noisy_since(layout), of.heard_at, of.same_since]
+    since = np.select([state == code for code in (_OK, _NOISY, _SILENT, _STUCK)], told, default=began)
     parking = np.bincount(state[sensors], minlength=len(STATES))
     missing = np.zeros(len(layout.car_park_id), dtype=np.int64)
     np.add.at(missing, layout.spot_car_park, of.sequences.missing)
@@ -171,7 +186,7 @@ def judge(health: Health, layout: Layout, of: Sources, now: int, clock: int) -> 
         held=held,
         since=since,
         missing=missing,
-        counts=MappingProxyType({Domain.PARKING: tuple(parking.tolist()), Domain.DWELLINGS: of.homes}),
+        counts=MappingProxyType({Domain.PARKING: tuple(parking.tolist()), Domain.DWELLINGS: of.of_homes(layout)}),
         judged_at=now,
     )
 
@@ -192,6 +207,7 @@ def _holds(health: Health, layout: Layout, of: Sources, clock: int) -> dict[int,
     flapping = of.spots.flips_at(clock) >= np.where(was[_FLAPPING], _FLAPPING_UNTIL, FLAPPING_FROM)
     low = of.spots.battery < terms.low_battery + np.where(was[_LOW], _RECOVERY, 0.0)
     return {
+        _NOISY: of.noisy_since(layout) != NEVER,
         _SILENT: ~is_fresh & ~speaks & (terms.patience != FOREVER),
         _DUPLICATE: np.append(duplicate, no_counters),
         _SKEW: skewed,

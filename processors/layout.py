@@ -124,6 +124,13 @@ class Layout:
             privacy=privacy,
         )
 
+    def sensor_of(self, topic: str) -> int:
+        """Give the parking sensor of a topic, by its number in the terms; NO_ASSET where it is none."""
+        target = self.routes.get(topic)
+        if target is None or target.is_home:
+            return NO_ASSET
+        return target.asset + (len(self.spot_id) if target.route is Route.COUNT else 0)
+
 
 def _int64s(values: object) -> Int64s:
     return np.fromiter(values, dtype=np.int64)  # type: ignore[call-overload,no-any-return] # any iterable of ints

@@ -1,6 +1,7 @@
 """One batch reduced: distinct facts, the next state of the world, and what of it has to be written."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from processors.columns import NEVER, Records, distinct
 from processors.decode import Decoded
 from processors.health import Health, Sources
 from processors.layout import Layout
+from processors.noise import Noisy
 from processors.parking_state import CountStates, SpotStates, apply_counts, apply_events
 from processors.sequence import Sequences
 
@@ -22,11 +24,15 @@ _OBSERVED_AT_ALONE: Final = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a batch is reduced, in microseconds: `now`, and `clock` against which freshness is judged."""
+    """When a batch is reduced, in microseconds: `now`, and `clock` against which freshness is judged.
+
+    `noisy` are the topics of sources that are judged noisy then.
+    """
 
     now: int
     clock: int
     catching_up: bool
+    noisy: Mapping[str, Noisy] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +92,7 @@ def reduce(world: World, layout: Layout, decoded: Decoded, moment: Moment) -> Re
     spots, changed_spots = apply_events(world.spots, events)
     counters, changed_counts = apply_counts(world.counts, counts)
     counted = sequence.observe(world.sequences, decoded.heard_events)
-    sources = Sources(spots, counters, counted.state, layout.homes.sensors.health.counts)
+    sources = Sources(spots, counters, counted.state, layout.homes.sensors.health.counts, moment.noisy)
     noted = health.observe(world.health, layout, decoded, counted.returns, moment.now, catching_up=moment.catching_up)
     judged = health.judge(noted, layout, sources, moment.now, moment.clock) if noted.is_due(moment.now) else noted
     troubles = health.troubles(judged, layout)

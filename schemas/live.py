@@ -18,6 +18,7 @@ class SensorState(StrEnum):
     """The health of a sensor: `ok`, or the first of the others that holds."""
 
     OK = "ok"
+    NOISY = "noisy"
     SILENT = "silent"
     DUPLICATE_IDENTITY = "duplicate_identity"
     CLOCK_SKEW = "clock_skew"

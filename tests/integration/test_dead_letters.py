@@ -169,3 +169,9 @@ async def test_dead_letters_are_listed_shown_and_purged(
     wrong = await run_command("deadletters", "list", "--since", "yesterday", settings=service.settings)
     assert wrong.returncode == 2
     assert "--since: expected" in wrong.stderr
+
+    assert (await run("purge", "--older-than", "1h")).startswith("0 ")
+    assert (await run("purge", "--older-than", "0s")).startswith(f"{len(REJECTED)} ")
+    assert await ask("SELECT count(*) FROM dead_letter") == 0
+    audit = await run_command("audit", settings=service.settings)
+    assert audit.returncode == 0, audit.stdout
