@@ -14,19 +14,11 @@ from psycopg import IsolationLevel, sql
 
 from ingest.database import Connection
 from ingest.sql import load_queries
-from schemas.topics import Route
+from schemas.topics import TABLES, Route
 
 _SQL: Final = load_queries("audit.sql")
 OUTCOMES: Final = ("stored", "duplicate", "dead_lettered", "refused")
-RAW_TABLES: Final = {
-    "parking_event": Route.SPOT,
-    "parking_count": Route.COUNT,
-    "dwelling_reading": Route.SENML,
-}
-"""Tables of raw readings, and the route that fills each."""
 DEAD_LETTER: Final = "dead_letter"
-REPLAY: Final = "replay"
-"""The route under which replays of dead letters are booked, whichever table they go to."""
 _ROWS_SHOWN: Final = 10
 
 
@@ -112,19 +104,19 @@ def compare(counts: Counts) -> tuple[Balance, ...]:
 
     return (
         Balance("readings", booked("readings"), {name: booked(name) for name in OUTCOMES}),
-        Balance("stored", booked("stored"), there(*RAW_TABLES)),
+        Balance("stored", booked("stored"), there(*TABLES.values())),
         *(
             Balance(table, stored(route) + counts.replayed.get(table, 0), there(table))
-            for table, route in RAW_TABLES.items()
+            for route, table in TABLES.items()
         ),
-        Balance(REPLAY, stored(REPLAY), {"replayed": sum(counts.replayed.values())}),
+        Balance(Route.REPLAY, stored(Route.REPLAY), {"replayed": sum(counts.replayed.values())}),
         Balance("dead_lettered", booked("dead_lettered"), there(DEAD_LETTER)),
     )
 
 
 async def _held(connection: Connection, on_step: Callable[[str], None]) -> Mapping[str, int]:
     held = {}
-    for table in (*RAW_TABLES, DEAD_LETTER):
+    for table in (*TABLES.values(), DEAD_LETTER):
         on_step(table)
         count = sql.SQL(_SQL["held"]).format(table=sql.Identifier(table))
         row = await (await connection.execute(_SQL["seen"] if table == DEAD_LETTER else count)).fetchone()

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from ingest.audit import RAW_TABLES, REPLAY, Audit, Balance
+from ingest.audit import Audit, Balance
+from schemas.topics import TABLES, Route
 
 _TOO_MUCH_BOOKED: Final = (
     "booked, and neither held nor removed: rows were deleted without a row in `removal`, or the ledger was changed"
@@ -19,7 +20,7 @@ _TOO_LITTLE_BOOKED: Final = (
 _MEANING: Final = {
     "readings": "with no outcome, or outcomes without a reading: see the rows of the ledger below",
     "stored": "see the lines of the tables; where those balance, it is booked under a route that fills no table",
-    REPLAY: "in one of `ledger` (route `replay`) and `replayed` only: one of them was changed",
+    Route.REPLAY: "in one of `ledger` (route `replay`) and `replayed` only: one of them was changed",
 }
 """What a difference means where the sign does not tell."""
 
@@ -56,7 +57,7 @@ def as_json(audit: Audit) -> dict[str, Any]:
 
 
 def _lines(balance: Balance) -> Iterator[str]:
-    indent = "  " if balance.name in RAW_TABLES else ""
+    indent = "  " if balance.name in TABLES.values() else ""
     yield f"{_sum(balance, indent)}  {_verdict(balance)}"
     if balance.difference:
         by_sign = _TOO_MUCH_BOOKED if balance.difference > 0 else _TOO_LITTLE_BOOKED
