@@ -18,8 +18,6 @@ from schemas.topics import TABLES, Route
 
 _SQL: Final = load_queries("audit.sql")
 OUTCOMES: Final = ("stored", "duplicate", "dead_lettered", "refused")
-RAW_TABLES: Final = {table: route for route, table in TABLES.items()}
-"""Tables of raw readings, and the route that fills each."""
 DEAD_LETTER: Final = "dead_letter"
 _ROWS_SHOWN: Final = 10
 
@@ -106,10 +104,10 @@ def compare(counts: Counts) -> tuple[Balance, ...]:
 
     return (
         Balance("readings", booked("readings"), {name: booked(name) for name in OUTCOMES}),
-        Balance("stored", booked("stored"), there(*RAW_TABLES)),
+        Balance("stored", booked("stored"), there(*TABLES.values())),
         *(
             Balance(table, stored(route) + counts.replayed.get(table, 0), there(table))
-            for table, route in RAW_TABLES.items()
+            for route, table in TABLES.items()
         ),
         Balance(Route.REPLAY, stored(Route.REPLAY), {"replayed": sum(counts.replayed.values())}),
         Balance("dead_lettered", booked("dead_lettered"), there(DEAD_LETTER)),
@@ -118,7 +116,7 @@ def compare(counts: Counts) -> tuple[Balance, ...]:
 
 async def _held(connection: Connection, on_step: Callable[[str], None]) -> Mapping[str, int]:
     held = {}
-    for table in (*RAW_TABLES, DEAD_LETTER):
+    for table in (*TABLES.values(), DEAD_LETTER):
         on_step(table)
         count = sql.SQL(_SQL["held"]).format(table=sql.Identifier(table))
         row = await (await connection.execute(_SQL["seen"] if table == DEAD_LETTER else count)).fetchone()

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from ingest.audit import RAW_TABLES, Audit, Balance
-from schemas.topics import Route
+from ingest.audit import Audit, Balance
+from schemas.topics import TABLES, Route
 
 _TOO_MUCH_BOOKED: Final = (
     "booked, and neither held nor removed: rows were deleted without a row in `removal`, or the ledger was changed"
@@ -57,7 +57,7 @@ def as_json(audit: Audit) -> dict[str, Any]:
 
 
 def _lines(balance: Balance) -> Iterator[str]:
-    indent = "  " if balance.name in RAW_TABLES else ""
+    indent = "  " if balance.name in TABLES.values() else ""
     yield f"{_sum(balance, indent)}  {_verdict(balance)}"
     if balance.difference:
         by_sign = _TOO_MUCH_BOOKED if balance.difference > 0 else _TOO_LITTLE_BOOKED

@@ -6,7 +6,9 @@ from typing import Any, LiteralString
 
 from ingest.audit import Audit, audit
 from ingest.database import Connection
+from ingest.sql import load_queries
 from ingest.transaction import SQL
+from schemas.topics import TABLES, Route
 
 EVENTS = """
 INSERT INTO parking_event SELECT time, spot, value = 1, now()
@@ -28,11 +30,8 @@ SELECT time, park, free, 0, 0, free, 'open', 1
 FROM unnest(%s::timestamptz[], %s::integer[], %s::integer[]) AS told (time, park, free)
 ON CONFLICT DO NOTHING
 """
-REPLAYED = """
-INSERT INTO replayed AS held (table_name, rows) VALUES (%s, %s)
-ON CONFLICT (table_name) DO UPDATE SET rows = held.rows + excluded.rows
-"""
-RAW = (("spot", "parking_event", EVENTS), ("count", "parking_count", COUNTS), ("senml", "dwelling_reading", READINGS))
+RAW = ((Route.SPOT, EVENTS), (Route.COUNT, COUNTS), (Route.SENML, READINGS))
+LETTERS = load_queries("dead_letters.sql")
 SENT = 12
 """Readings of each kind that a call writes."""
 
@@ -46,15 +45,15 @@ class Books:
 
     async def write_day(self, day: datetime) -> None:
         """Write readings of a day, some of them twice, dead letters, and a replay of readings from weeks ago."""
-        for route, _, insert in RAW:
+        for route, insert in RAW:
             stored = await self._insert(insert, day)
             await self._book(day, route, SENT, stored=stored, duplicate=SENT - stored)
         await self._insert(HISTORY, day)
         await self._write_dead_letters(day)
-        route, table, insert = self._rng.choice(RAW)
+        route, insert = self._rng.choice(RAW)
         stored = await self._insert(insert, day - timedelta(days=self._rng.randrange(38)))
-        await self.connection.execute(REPLAYED, (table, stored))
-        await self._book(day, "replay", SENT, stored=stored, duplicate=SENT - stored)
+        await self.connection.execute(LETTERS["add_to_replayed"], (TABLES[route], stored))
+        await self._book(day, Route.REPLAY, SENT, stored=stored, duplicate=SENT - stored)
 
     async def audit(self) -> Audit:
         """Audit on the same connection, and leave that as it was."""
@@ -81,8 +80,8 @@ class Books:
         seen = [self._rng.randrange(1, 50) for _ in range(3)]
         digests = [self._rng.randbytes(32) for _ in seen]
         columns = [[day] * 3, ["t"] * 3, [0] * 3, digests, ["unknown_asset"] * 3, [""] * 3, seen, [day] * 3]
-        await self.connection.execute(SQL["add_to_summaries"], columns)
-        await self._book(day, "unroutable", sum(seen), dead_lettered=sum(seen))
+        await self.connection.execute(LETTERS["add_to_summaries"], columns)
+        await self._book(day, Route.UNROUTABLE, sum(seen), dead_lettered=sum(seen))
 
     async def _book(self, day: datetime, route: str, readings: int, **outcomes: int) -> None:
         names = ("stored", "duplicate", "dead_lettered", "refused")
