@@ -64,7 +64,7 @@ class Server:
     @property
     def has_columnstore(self) -> bool:
         """Tell whether closed chunks can be kept by column without losing merged rows."""
-        return self.edition == "community" and _version(self.timescaledb) >= _COLUMNSTORE_SINCE
+        return self.edition == "community" and version_numbers(self.timescaledb) >= _COLUMNSTORE_SINCE
 
     def __str__(self) -> str:
         if not self.timescaledb:
@@ -73,7 +73,8 @@ class Server:
         return f"PostgreSQL {self.postgresql} with TimescaleDB {self.timescaledb}, {name} edition"
 
 
-def _version(text: str) -> tuple[int, ...]:
+def version_numbers(text: str) -> tuple[int, ...]:
+    """Give the numbers of a version, so that versions can be compared: `2.29.1-dev` is 2, 29, 1."""
     return tuple(int(part) for part in text.split("-", maxsplit=1)[0].split(".") if part.isdigit())
 
 
