@@ -22,7 +22,10 @@ log = structlog.get_logger()
 
 
 async def connect(url: str, purpose: str, session: Literal["read-write", "any"] = "read-write") -> Connection:
-    """Open a connection in autocommit mode, unless `any` to one that takes writes; options in the URL come after ours."""
+    """Open a connection in autocommit mode, to a server that takes writes unless `any` will do.
+
+    Options in the URL come after ours.
+    """
     own = conninfo_to_dict(url).get("options") or ""
     return await psycopg.AsyncConnection.connect(
         url,

@@ -149,9 +149,24 @@ async def find_server(connection: Connection) -> Server:
     return Server(postgresql, str(extension[0]), edition)
 
 
-async def _reconcile(connection: Connection, columnstore_after: timedelta) -> Server:
+async def is_extension_available(connection: Connection) -> bool:
+    """Tell whether the server has TimescaleDB loaded, used by this database or not."""
     row = await (await connection.execute(_SQL["extension_available"])).fetchone()
-    if row and row[0]:
+    return bool(row and row[0])
+
+
+async def hypertables_of(connection: Connection) -> frozenset[str]:
+    """Name our tables that are hypertables; the server has to have TimescaleDB."""
+    return frozenset(row[0] for row in await (await connection.execute(_SQL["hypertables"])).fetchall())
+
+
+async def columnstore_policies(connection: Connection) -> dict[str, timedelta]:
+    """Tell, by table, after which time closed chunks are converted; the server has to have the Community edition."""
+    return dict(await (await connection.execute(_SQL["columnstore_policies"])).fetchall())
+
+
+async def _reconcile(connection: Connection, columnstore_after: timedelta) -> Server:
+    if await is_extension_available(connection):
         await connection.execute(_SQL["create_extension"])
     server = await find_server(connection)
     if server.timescaledb:
@@ -163,7 +178,7 @@ async def _reconcile(connection: Connection, columnstore_after: timedelta) -> Se
 
 
 async def _make_hypertables(connection: Connection) -> None:
-    present = {row[0] for row in await (await connection.execute(_SQL["hypertables"])).fetchall()}
+    present = await hypertables_of(connection)
     for hypertable in HYPERTABLES:
         if hypertable.table not in present:
             await connection.execute(_SQL["create_hypertable"], (hypertable.table, _CHUNK))
@@ -171,8 +186,7 @@ async def _make_hypertables(connection: Connection) -> None:
 
 
 async def _set_columnstore(connection: Connection, after: timedelta) -> None:
-    rows = await (await connection.execute(_SQL["columnstore_policies"])).fetchall()
-    policies: dict[str, timedelta] = dict(rows)
+    policies = await columnstore_policies(connection)
     for hypertable in HYPERTABLES:
         if policies.get(hypertable.table) == after:
             continue
