@@ -214,7 +214,8 @@ def judge_queue(kept: int | None, *, is_probed: bool) -> Check:
     if not is_probed:
         return unknown(name, "how much it keeps for a client that is away was not tried", "add --probe-queue")
     if kept is None:
-        return unknown(name, "what was sent to a client that was away did not come back to its end within time", remedy)
+        found = "what was sent to a client that was away did not come back to its end within time"
+        return unknown(name, found, "mend first what is said above; then try again, when the broker is less busy")
     if kept < QUEUE_PROBE:
         found = f"kept {kept:,} of {QUEUE_PROBE:,} messages for a client that was away, and dropped the rest"
         return problem(name, found, remedy)

@@ -183,7 +183,7 @@ def judge_locks(settings: Mapping[str, str], chunks: int) -> Check:
 def judge_jobs(settings: Mapping[str, str], policies: int, failed: tuple[str, ...]) -> Check:
     """Judge whether the columnstore's policies can run, and did."""
     name, needed = "database jobs", policies + _OWN_WORKERS
-    workers = int(settings["timescaledb.max_background_workers"])
+    workers = int(settings.get("timescaledb.max_background_workers", "0"))
     processes = int(settings["max_worker_processes"])
     if failed:
         remedy = "see timescaledb_information.job_errors for the cause"

@@ -59,7 +59,7 @@ class Inquiry:
             written={live: live_code, status: await self._try_to_write(status)},
             is_echoed=is_echoed,
             is_probed=probe_queue,
-            kept=await self._try_the_queue() if probe_queue else None,
+            kept=await self._try_the_queue() if probe_queue and is_echoed else None,
         )
 
     async def listen(self, traffic: Traffic, seconds: float) -> None:
