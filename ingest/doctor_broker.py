@@ -107,6 +107,10 @@ def judge_version(version: str | None) -> Check:
 def judge_packet_size(largest: int | None, max_payload_bytes: int) -> Check:
     """Judge the broker's Maximum Packet Size: room for our largest payload, and less than the service announces."""
     name, needed = "broker packet size", max_payload_bytes + _ROOM_FOR_TOPIC
+    if needed >= MAX_PACKET_SIZE:
+        found = f"ARCEAUX_MAX_PAYLOAD_BYTES={max_payload_bytes} does not fit into packets of {MAX_PACKET_SIZE:,} bytes"
+        remedy = f"lower ARCEAUX_MAX_PAYLOAD_BYTES below {MAX_PACKET_SIZE - _ROOM_FOR_TOPIC}"
+        return problem(name, f"{found}, the largest that the service takes", remedy)
     target = max(1024 * 1024, needed)
     remedy = f"set max_packet_size {target} in {_CONFIGURATION}"
     if largest is None or largest >= MAX_PACKET_SIZE:
