@@ -12,6 +12,7 @@ import typer
 
 from ingest.cli_common import Json, connect, duration_of, registry_of, run, settings_in_force
 from ingest.cli_dead_letters import commands as dead_letters
+from ingest.cli_doctor import doctor
 from ingest.errors import ArceauxError, describe
 from schemas.faults import ConfigurationError
 from schemas.settings import Settings, unknown_settings
@@ -100,6 +101,9 @@ def audit(*, as_json: Json = False) -> None:
 
     if not run(work()):
         raise typer.Exit(1)
+
+
+app.command()(doctor)
 
 
 @app.command()

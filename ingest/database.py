@@ -1,7 +1,7 @@
 """Connections to the database, with every time-out that keeps a dead one from being waited for."""
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psycopg
 import structlog
@@ -21,8 +21,11 @@ _OPTIONS: Final = (
 log = structlog.get_logger()
 
 
-async def connect(url: str, purpose: str) -> Connection:
-    """Open a connection in autocommit mode to a server that takes writes; options in the URL come after ours."""
+async def connect(url: str, purpose: str, session: Literal["read-write", "any"] = "read-write") -> Connection:
+    """Open a connection in autocommit mode, to a server that takes writes unless `any` will do.
+
+    Options in the URL come after ours.
+    """
     own = conninfo_to_dict(url).get("options") or ""
     return await psycopg.AsyncConnection.connect(
         url,
@@ -32,7 +35,7 @@ async def connect(url: str, purpose: str) -> Connection:
         keepalives_interval=5,
         keepalives_count=3,
         tcp_user_timeout=15_000,
-        target_session_attrs="read-write",
+        target_session_attrs=session,
         application_name=f"arceaux {purpose}",
         options=f"{_OPTIONS} {own}",
     )

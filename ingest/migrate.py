@@ -64,7 +64,7 @@ class Server:
     @property
     def has_columnstore(self) -> bool:
         """Tell whether closed chunks can be kept by column without losing merged rows."""
-        return self.edition == "community" and _version(self.timescaledb) >= _COLUMNSTORE_SINCE
+        return self.edition == "community" and version_numbers(self.timescaledb) >= _COLUMNSTORE_SINCE
 
     def __str__(self) -> str:
         if not self.timescaledb:
@@ -73,7 +73,8 @@ class Server:
         return f"PostgreSQL {self.postgresql} with TimescaleDB {self.timescaledb}, {name} edition"
 
 
-def _version(text: str) -> tuple[int, ...]:
+def version_numbers(text: str) -> tuple[int, ...]:
+    """Give the numbers of a version, so that versions can be compared: `2.29.1-dev` is 2, 29, 1."""
     return tuple(int(part) for part in text.split("-", maxsplit=1)[0].split(".") if part.isdigit())
 
 
@@ -148,9 +149,24 @@ async def find_server(connection: Connection) -> Server:
     return Server(postgresql, str(extension[0]), edition)
 
 
-async def _reconcile(connection: Connection, columnstore_after: timedelta) -> Server:
+async def is_extension_available(connection: Connection) -> bool:
+    """Tell whether the server has TimescaleDB loaded, used by this database or not."""
     row = await (await connection.execute(_SQL["extension_available"])).fetchone()
-    if row and row[0]:
+    return bool(row and row[0])
+
+
+async def hypertables_of(connection: Connection) -> frozenset[str]:
+    """Name our tables that are hypertables; the server has to have TimescaleDB."""
+    return frozenset(row[0] for row in await (await connection.execute(_SQL["hypertables"])).fetchall())
+
+
+async def columnstore_policies(connection: Connection) -> dict[str, timedelta]:
+    """Tell, by table, after which time closed chunks are converted; the server has to have the Community edition."""
+    return dict(await (await connection.execute(_SQL["columnstore_policies"])).fetchall())
+
+
+async def _reconcile(connection: Connection, columnstore_after: timedelta) -> Server:
+    if await is_extension_available(connection):
         await connection.execute(_SQL["create_extension"])
     server = await find_server(connection)
     if server.timescaledb:
@@ -162,7 +178,7 @@ async def _reconcile(connection: Connection, columnstore_after: timedelta) -> Se
 
 
 async def _make_hypertables(connection: Connection) -> None:
-    present = {row[0] for row in await (await connection.execute(_SQL["hypertables"])).fetchall()}
+    present = await hypertables_of(connection)
     for hypertable in HYPERTABLES:
         if hypertable.table not in present:
             await connection.execute(_SQL["create_hypertable"], (hypertable.table, _CHUNK))
@@ -170,8 +186,7 @@ async def _make_hypertables(connection: Connection) -> None:
 
 
 async def _set_columnstore(connection: Connection, after: timedelta) -> None:
-    rows = await (await connection.execute(_SQL["columnstore_policies"])).fetchall()
-    policies: dict[str, timedelta] = dict(rows)
+    policies = await columnstore_policies(connection)
     for hypertable in HYPERTABLES:
         if policies.get(hypertable.table) == after:
             continue

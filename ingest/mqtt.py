@@ -24,9 +24,9 @@ from ingest.window import Window
 from schemas.delivery import Delivery
 from schemas.settings import BrokerAddress
 
-_SESSION_EXPIRY: Final = 7 * 24 * 3600
-_KEEP_ALIVE: Final = 30
-_MAX_PACKET_SIZE: Final = 8 * 1024 * 1024
+SESSION_EXPIRY: Final = 7 * 24 * 3600
+KEEP_ALIVE: Final = 30
+MAX_PACKET_SIZE: Final = 8 * 1024 * 1024
 """A broker drops what is larger without a word, so its own limit has to be below this (deploy/mosquitto.conf)."""
 _OWN_PACKET_ID: Final = 1
 """Of SUBSCRIBE, UNSUBSCRIBE and our own PUBLISH, which are sent one at a time."""
@@ -156,7 +156,7 @@ class Consumer:
             self._set_subscribed()
             log.info("broker_connected", broker=self._address.host, session_present=session_present)
             backoff.reset()
-            await connection.keep_alive(_KEEP_ALIVE)
+            await connection.keep_alive(KEEP_ALIVE)
             return connection.lost.result()
         finally:
             if self.is_subscribed:
@@ -199,10 +199,10 @@ class Consumer:
                 qos=mqtt5.QoS.AT_LEAST_ONCE,
                 retain=True,
             ),
-            keep_alive=_KEEP_ALIVE,
-            session_expiry_interval=_SESSION_EXPIRY,
+            keep_alive=KEEP_ALIVE,
+            session_expiry_interval=SESSION_EXPIRY,
             receive_max=self._window.receive_maximum,
-            max_packet_size=_MAX_PACKET_SIZE,
+            max_packet_size=MAX_PACKET_SIZE,
         )
         answer = await connection.request(packet.write(), mqtt5.ConnAckPacket)
         if answer.reason_code is not mqtt5.ConnAckReasonCode.SUCCESS:

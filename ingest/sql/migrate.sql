@@ -24,8 +24,9 @@ SELECT coalesce(max(version), 0) FROM migration
 INSERT INTO migration (version, name) VALUES (%s, %s)
 
 -- name: extension_available
+-- Its loader defines this setting; shared_preload_libraries may be read by administrators only.
 SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')
-   AND (current_setting('shared_preload_libraries') ~ 'timescaledb'
+   AND (current_setting('timescaledb.disable_load', true) IS NOT NULL
         OR EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'))
 
 -- name: create_extension

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.missing import missing
@@ -34,13 +35,17 @@ def find_mosquitto() -> str:
 
 
 class Mosquitto:
-    """A broker on a free port that can be stopped, killed and started again with or without its sessions."""
+    """A broker on a free port that can be stopped, killed and started again with or without its sessions.
 
-    def __init__(self, directory: Path, *, persistence: bool = True) -> None:
+    `options` are lines of its configuration, which win over those above.
+    """
+
+    def __init__(self, directory: Path, *, persistence: bool = True, options: Sequence[str] = ()) -> None:
         self.port = free_port()
         self.url = f"mqtt://{LOOPBACK}:{self.port}"
         self._directory = directory
         self._persistence = persistence
+        self._options = options
         self._program = find_mosquitto()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -53,6 +58,7 @@ class Mosquitto:
         configuration.write_text(
             _CONFIGURATION.format(port=self.port, directory=self._directory, persistence=str(self._persistence).lower())
             + ("user root\n" if os.geteuid() == 0 else "")
+            + "".join(f"{option}\n" for option in self._options)
         )
         with (self._directory / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen([self._program, "-c", str(configuration)], stdout=log, stderr=log)

@@ -1,6 +1,7 @@
 """Migrations: repeatable, refused on a newer database, and features that follow the server's edition."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +32,28 @@ async def test_migrate_can_be_run_again_and_at_once(server: TestServer) -> None:
         assert ("without TimescaleDB" in ended[0].stdout) is (server.kind == "postgresql")
     finally:
         server.drop(url)
+
+
+async def test_a_role_that_is_no_administrator_can_migrate(server: TestServer) -> None:
+    """It needs to be allowed to make the schema, and the extension to be there; nothing else."""
+    url = server.create_empty()
+    role = f"owner_{url.rsplit('/', 1)[1]}"
+    try:
+        ask = asking(url)
+        await ask(f"CREATE ROLE {role} LOGIN PASSWORD 'word'")
+        await ask(f"GRANT CREATE ON DATABASE {url.rsplit('/', 1)[1]} TO {role}")
+        if server.kind == "timescaledb":
+            await ask("CREATE EXTENSION timescaledb")
+        ended = await run_command("migrate", settings={"ARCEAUX_DATABASE_URL": as_role(url, role)})
+        assert ended.returncode == 0, ended.stderr
+        assert await ask("SELECT count(*) FROM migration") == len(migrations())
+    finally:
+        server.drop(url)
+
+
+def as_role(url: str, role: str) -> str:
+    """Give the URL of the same database for another role, whose password is `word`."""
+    return re.sub("//.*@", f"//{role}:word@", url)
 
 
 async def test_a_missing_schema_names_the_remedy(server: TestServer, registry_path: Path) -> None:
