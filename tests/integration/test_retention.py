@@ -97,7 +97,7 @@ async def held(books: Books, table: str, moment: datetime) -> tuple[int, int]:
 async def test_months_of_retention_and_purge_leave_the_books_right(
     empty: Callable[[], AbstractAsyncContextManager[Connection]], seed: int
 ) -> None:
-    """Over three months exactly what is past its time is gone after every pass, and every line of the audit balances."""
+    """Over three months exactly what is past its time is gone after every pass, and the audit balances."""
     async with empty() as connection:
         books = Books(connection, random.Random(seed))
         server = await find_server(connection)
