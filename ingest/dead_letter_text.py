@@ -11,7 +11,7 @@ from schemas.reasons import EXPLANATIONS, Reason
 
 _SHOWN: Final = 4096
 """Bytes of a payload that are shown; `--json` gives all that is kept."""
-_COLUMNS: Final = "{:>8}  {:<20}  {:<21}  {:>7}  {:>7}  {}"
+_COLUMNS: Final = "{:>8}  {:<24}  {:<20}  {:>7}  {:>7}  {}"
 
 
 def table(rows: Sequence[Row], counts: Sequence[Row]) -> Iterator[str]:
