@@ -104,7 +104,7 @@ async def try_lock(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-async def retain(connection: Connection, rule: Rule, now: datetime, portion: int = _PORTION) -> AsyncIterator[int]:
+async def retain(connection: Connection, rule: Rule, now: datetime) -> AsyncIterator[int]:
     """Remove what is past its time, part by part; gives the number of each part once it is committed.
 
     Whole chunks first, where there are chunks, then what is left, in portions. Of dead letters the number is that of
@@ -112,19 +112,19 @@ async def retain(connection: Connection, rule: Rule, now: datetime, portion: int
     """
     before = rule.cutoff(now)
     if rule.table == _DEAD_LETTER:
-        async for purged in _dead_letters(connection, before, "retention", portion):
+        async for purged in _dead_letters(connection, before, "retention"):
             yield purged.readings
         return
     async for rows in _chunks(connection, rule.table, before):
         yield rows
-    async for rows in _portions(connection, rule.table, before, portion):
+    async for rows in _portions(connection, rule.table, before):
         yield rows
 
 
-async def purge_dead_letters(connection: Connection, before: datetime, portion: int = _PORTION) -> Purged:
+async def purge_dead_letters(connection: Connection, before: datetime) -> Purged:
     """Remove the dead letters that arrived before a moment; gives how many, and the readings they stood for."""
     letters = readings = 0
-    async for purged in _dead_letters(connection, before, "purge", portion):
+    async for purged in _dead_letters(connection, before, "purge"):
         letters += purged.letters
         readings += purged.readings
     return Purged(letters, readings)
@@ -149,7 +149,7 @@ async def _chunks(connection: Connection, table: str, before: datetime) -> Async
         yield rows
 
 
-async def _portions(connection: Connection, table: str, before: datetime, most: int) -> AsyncIterator[int]:
+async def _portions(connection: Connection, table: str, before: datetime) -> AsyncIterator[int]:
     """Delete what is older than a moment, each portion in a transaction of its own; gives their rows."""
     is_last = False
     while not is_last:
@@ -157,7 +157,7 @@ async def _portions(connection: Connection, table: str, before: datetime, most: 
             await connection.execute(_SQL["no_decompression_limit"])
             # Not one statement with the DELETE: from a chunk kept by column that would delete what it has just read.
             query = sql.SQL(_SQL["portion_end"]).format(table=sql.Identifier(table))
-            end = await (await connection.execute(query, (before, most - 1))).fetchone()
+            end = await (await connection.execute(query, (before, _PORTION - 1))).fetchone()
             is_last = end is None
             query = sql.SQL(_SQL["delete_portion"]).format(table=sql.Identifier(table))
             rows = (await connection.execute(query, (before, end[0] if end else before))).rowcount
@@ -165,11 +165,11 @@ async def _portions(connection: Connection, table: str, before: datetime, most: 
         yield rows
 
 
-async def _dead_letters(connection: Connection, before: datetime, cause: str, most: int) -> AsyncIterator[Purged]:
+async def _dead_letters(connection: Connection, before: datetime, cause: str) -> AsyncIterator[Purged]:
     """Delete the dead letters that arrived before a moment, in portions; gives what each came to."""
-    letters = most
-    while letters == most:
-        parameters = {"before": before, "most": most, "cause": cause}
+    letters = _PORTION
+    while letters == _PORTION:
+        parameters = {"before": before, "most": _PORTION, "cause": cause}
         row = await (await connection.execute(_SQL["delete_dead_letters"], parameters)).fetchone()
         letters, readings = row or (0, 0)
         yield Purged(letters, readings)

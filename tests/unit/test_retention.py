@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.migrate import HYPERTABLES
 from ingest.retention import Rule, rules_of
 from schemas.settings import Settings
 
@@ -21,6 +22,12 @@ def test_a_row_is_kept_for_its_time_and_less_than_a_day_more(now: datetime, keep
     cutoff = Rule("parking_event", keep).cutoff(now)
     assert now - keep - DAY < cutoff <= now - keep
     assert cutoff == datetime(cutoff.year, cutoff.month, cutoff.day, tzinfo=UTC)
+
+
+def test_every_table_that_grows_with_time_has_a_rule() -> None:
+    """No table is forgotten; dead letters are removed, too."""
+    tables = [rule.table for rule in rules_of(Settings.model_construct())]
+    assert sorted(tables) == sorted(["dead_letter", *(hypertable.table for hypertable in HYPERTABLES)])
 
 
 def test_what_may_still_arrive_is_never_past_its_time() -> None:
