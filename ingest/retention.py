@@ -87,7 +87,7 @@ class Retention:
         try:
             async with await connect_patiently(self._url, "retention") as connection:
                 if await try_lock(connection):
-                    async for part in retain(connection, rule, datetime.now(UTC)):
+                    async for part in retain(connection, rule, await _earlier_clock(connection)):
                         rows += part
                         self._metrics.removed_rows.labels(rule.table).inc(part)
                     is_done = True
@@ -102,6 +102,13 @@ async def try_lock(connection: Connection) -> bool:
     """Become the one that removes, as long as the connection lasts, unless another is."""
     row = await (await connection.execute(_SQL["try_lock"])).fetchone()
     return bool(row and row[0])
+
+
+async def _earlier_clock(connection: Connection) -> datetime:
+    """Give the time by the slower of two clocks, ours and the server's: one that is ahead would remove too much."""
+    row = await (await connection.execute(_SQL["now"])).fetchone()
+    ours = datetime.now(UTC)
+    return min(ours, row[0]) if row else ours
 
 
 async def retain(connection: Connection, rule: Rule, now: datetime) -> AsyncIterator[int]:

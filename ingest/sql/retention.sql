@@ -1,6 +1,9 @@
 -- name: try_lock
 SELECT pg_try_advisory_lock(hashtextextended('arceaux.retention', 0))
 
+-- name: now
+SELECT clock_timestamp()
+
 -- name: has_chunks
 SELECT to_regclass('timescaledb_information.chunks') IS NOT NULL
 
