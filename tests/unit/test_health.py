@@ -21,14 +21,16 @@ from unit.worlds import (
     count,
     decoded_of,
     event,
+    layout_of,
 )
 
 from processors.availability import quality_names
 from processors.columns import NEVER
 from processors.decode import Decoded
-from processors.health import FLAPPING_FROM, STATES, Health
+from processors.health import FLAPPING_FROM, STATES, Health, troubles
 from processors.reduce import Moment, World, reduce
 from schemas.live import Domain, SensorState
+from schemas.registry import Registry
 
 Row = tuple[Any, ...]
 COUNTER = SPOTS + COME
@@ -41,6 +43,8 @@ class City:
     def __init__(self) -> None:
         self.world = World.unknown(LAYOUT)
         self.is_new = False
+        self.is_empty = True
+        self.spots_to_write: list[int] = []
 
     def take(
         self,
@@ -57,7 +61,8 @@ class City:
             decoded = replace(decoded, heard_events=decoded_of([*rows, *rejected]).events)
         moment = Moment(now=now, clock=now if clock is None else clock, catching_up=catching_up)
         reduced = reduce(self.world, LAYOUT, decoded, moment)
-        self.world, self.is_new = reduced.world, reduced.is_health_new
+        self.world, self.is_new, self.is_empty = reduced.world, reduced.is_health_new, reduced.is_empty
+        self.spots_to_write = reduced.changed_spots.tolist()
         return self
 
     def state(self, sensor: int = 0) -> tuple[SensorState, int]:
@@ -321,8 +326,28 @@ def test_sensors_are_judged_once_a_second() -> None:
     city.take(NOW + SECOND // 2, said(NOW + 1, battery=2.0, arrived=NOW + 2))
     assert (city.state(), city.is_new) == ((SensorState.OK, NEVER), False)
     assert city.take(NOW + SECOND).state() == (SensorState.LOW_BATTERY, NOW + SECOND)
-    assert city.is_new
+    assert (city.is_new, city.is_empty) == (True, False)
     assert not city.take(NOW + 2 * SECOND).is_new
+    assert city.is_empty
+
+
+def test_another_beginning_is_news() -> None:
+    """An old reading of a silent bay changes no count and no figure, but since when it is silent."""
+    city = City().take(NOW, said(NOW - 3 * HOUR, arrived=NOW - 3 * HOUR))
+    assert city.is_new
+    assert city.take(NOW + SECOND, said(NOW - 2 * HOUR)).state() == (SensorState.SILENT, NOW - 2 * HOUR)
+    assert city.is_new
+
+
+def test_bays_in_trouble_do_not_spoil_a_counters_figure() -> None:
+    """By count, it rests on the counter alone."""
+    park = {"code": "COME", "name": "Comédie", "capacity": 4, "basis": "count", "spots": ["C-1"]}
+    layout = layout_of(Registry.model_validate({"car_park": [park]}))
+    health = Health.unknown(layout)
+    health.resume(0, SensorState.FLAPPING, NOW, NOW)
+    assert troubles(health, layout).flapping.tolist() == [False]
+    health.resume(1, SensorState.STUCK, NOW, NOW)
+    assert troubles(health, layout).stuck.tolist() == [True]
 
 
 def test_the_states_count_every_sensor_once() -> None:
@@ -387,8 +412,9 @@ def test_what_is_missing_upstream_is_summed_by_car_park() -> None:
         said(NOW, spot=QUAY_SPOT, seq=5),
     )
     assert city.world.health.missing.tolist() == [3, 0, 0, 0]
-    city.take(NOW + SECOND, said(NOW - SECOND, arrived=NOW + SECOND, seq=3))
+    city.take(NOW + SECOND, said(NOW - 5 * SECOND // 2, arrived=NOW + SECOND, seq=3))
     assert city.world.health.missing.tolist() == [2, 0, 0, 0]
+    assert city.spots_to_write == [0]
     assert city.world.sequences.missing[0] == 1
 
 

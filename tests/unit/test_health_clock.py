@@ -56,6 +56,14 @@ def test_a_suspect_clock_is_wrong_until_a_message_contradicts(delay: int, is_wro
     assert after.is_skewed.tolist() == [is_wrong]
 
 
+def test_of_many_messages_at_once_the_last_eight_count() -> None:
+    """As after a burst."""
+    arrived = NOW + np.arange(30) * MINUTE
+    delays = np.where(np.arange(30) < 22, 60 * MINUTE, 10 * MINUTE)
+    clocks = observe(Clocks.unknown(1), np.zeros(30, dtype=np.int64), arrived - delays, arrived)
+    assert clocks.delays.tolist() == [[10 * MINUTE] * 8]
+
+
 def test_a_suspect_clock_is_believed_by_its_last_eight_messages() -> None:
     """It is late, but never by the same: that is its network."""
     clocks = Clocks.unknown(1)
