@@ -148,7 +148,7 @@ def judge_session_expiry(granted: int | None) -> Check:
     """Judge how long the broker keeps the service's session without a connection; None is as long as asked for."""
     name = "broker session"
     if granted is None or granted >= SESSION_EXPIRY:
-        return ok(name, f"kept for {SESSION_EXPIRY // _DAY} days without a connection, as asked for")
+        return ok(name, f"the broker agrees to keep it for {SESSION_EXPIRY // _DAY} days without a connection")
     remedy = f"raise the broker's longest session expiry to {SESSION_EXPIRY} s"
     if granted == 0:
         return problem(name, "not kept without a connection: what comes while the service is away is lost", remedy)
@@ -220,6 +220,9 @@ def judge_queue(kept: int | None, *, is_probed: bool) -> Check:
     if kept is None:
         found = "what was sent to a client that was away did not come back to its end within time"
         return unknown(name, found, "mend first what is said above; then try again, when the broker is less busy")
+    if not kept:
+        found = "keeps nothing for a client that is away: what comes while the service is away is lost"
+        return problem(name, found, "use a broker that keeps sessions and their queues, and let it")
     if kept < QUEUE_PROBE:
         found = f"kept {kept:,} of {QUEUE_PROBE:,} messages for a client that was away, and dropped the rest"
         return problem(name, found, remedy)

@@ -34,6 +34,9 @@ NOBODY = {"ARCEAUX_BROKER_URL": "mqtt://127.0.0.1:1", "ARCEAUX_DATABASE_URL": "p
 HOMES = '\n[[dwelling]]\nid = "hut-01"\ndistrict = "antigone"\nconsent = true\n'
 SPOT = "city/parking/ANTI/spots/P-001"
 
+ON_ONE_KIND = pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+"""What is looked at is the same on every server."""
+
 Checks = dict[str, list[dict[str, str]]]
 """Checks by name."""
 
@@ -121,6 +124,7 @@ async def test_a_sound_installation_has_no_problem(kind: str, tmp_path: Path, re
     assert "99 of 100 bays and counters" in checks["never heard"][0]["found"]
 
 
+@ON_ONE_KIND
 async def test_the_service_is_not_disturbed(
     running: Service, service_settings: dict[str, str], broker: Mosquitto, ask: Callable[..., Any]
 ) -> None:
@@ -198,6 +202,7 @@ async def test_the_largest_packet_is_judged(tmp_path: Path, registry_path: Path,
         assert "max_packet_size 1048576" in checks["broker packet size"][0]["remedy"]
 
 
+@ON_ONE_KIND
 async def test_what_is_away_is_a_problem_and_the_rest_is_checked(
     service_settings: dict[str, str], broker: Mosquitto
 ) -> None:
@@ -271,9 +276,7 @@ async def test_a_role_without_rights_is_a_problem(
     assert "permission denied" in checks["tables"][0]["found"]
 
 
-async def test_topics_that_lead_nowhere_are_told_and_homes_only_counted(
-    service_settings: dict[str, str], broker: Mosquitto, registry_path: Path
-) -> None:
+async def test_topics_that_lead_nowhere_are_told_and_homes_only_counted(broker: Mosquitto, registry_path: Path) -> None:
     """Whoever is misspelt, not registered or too loud is named, unless a home could be recognised by it."""
     with registry_path.open("a", encoding="utf-8") as registry:
         registry.write(HOMES)
@@ -287,7 +290,8 @@ async def test_topics_that_lead_nowhere_are_told_and_homes_only_counted(
         "city/dwellings/hut-01/kitchen",
     ]
     loud = ["city/parking/NOWHERE/count", "city/dwellings/cottage-9/senml"]
-    looking = asyncio.create_task(examine(service_settings, "--listen", "3s"))
+    settings = NOBODY | {"ARCEAUX_BROKER_URL": broker.url, "ARCEAUX_REGISTRY": str(registry_path)}
+    looking = asyncio.create_task(examine(settings, "--listen", "3s"))
     clock = asyncio.get_running_loop().time
     due = clock()
     while not looking.done():
@@ -309,6 +313,7 @@ async def test_topics_that_lead_nowhere_are_told_and_homes_only_counted(
         assert secret not in json.dumps(checks)
 
 
+@ON_ONE_KIND
 async def test_dead_letters_and_a_service_that_is_away_are_told(
     service: Service, service_settings: dict[str, str], broker: Mosquitto, ask: Callable[..., Any]
 ) -> None:
@@ -329,9 +334,10 @@ async def test_dead_letters_and_a_service_that_is_away_are_told(
     assert status_of(await examine(service_settings), "dead letters") == "ok"
 
 
-async def test_it_is_written_for_people_as_well(service_settings: dict[str, str]) -> None:
+async def test_it_is_written_for_people_as_well(broker: Mosquitto, registry_path: Path) -> None:
     """A line for each check, a remedy below it unless all is well, and what it comes to at the end."""
-    ended = await run_command("doctor", "--listen", "0", settings=service_settings)
+    settings = NOBODY | {"ARCEAUX_BROKER_URL": broker.url, "ARCEAUX_REGISTRY": str(registry_path)}
+    ended = await run_command("doctor", "--listen", "0", settings=settings)
     lines = ended.stdout.splitlines()
     checks = [line for line in lines if re.match(r"(ok|warning|problem|unknown) ", line)]
     remedies = [line for line in lines if line.lstrip().startswith("-> ")]

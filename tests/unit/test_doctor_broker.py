@@ -206,6 +206,12 @@ def test_queues(kept: int | None, *, is_probed: bool, status: Status) -> None:
     assert judge_queue(kept, is_probed=is_probed).status is status
 
 
+def test_a_broker_that_keeps_nothing_is_told_apart_from_one_that_keeps_little() -> None:
+    """No limit has to be raised there: another broker, or its sessions, is what helps."""
+    assert "sessions" in judge_queue(0, is_probed=True).remedy
+    assert "max_queued_messages" in judge_queue(1, is_probed=True).remedy
+
+
 def test_a_broker_without_a_connection_is_a_problem_and_its_limits_unknown() -> None:
     """Nothing about it is said to be well."""
     codes = mqtt5.ConnAckReasonCode
