@@ -59,6 +59,7 @@ STRANGE = {
     "400 digits": b'{"occupied":true,"free":1,"seq":' + b"9" * 400 + b',"total":' + b"9" * 400 + b"}",
     "a time of 400 digits": b'{"occupied":true,"free":1,"time":' + b"9" * 400 + b"}",
     "400 digits in a record": b'[{"n":"a","v":' + b"9" * 400 + b',"t":-' + b"9" * 400 + b"}]",
+    "no such date": b'{"occupied":true,"free":1,"time":"2026-02-30T22:00:00Z"}',
     "the first date": b'{"occupied":true,"free":1,"time":"0001-01-01T00:00:00+23:59"}',
     "the last date": b'{"occupied":true,"free":1,"time":"9999-12-31T23:59:59.999999999-23:59"}',
     "escaped nul": b'{"occupied":true,"free":1,"x":"\\u0000","status":"open\\u0000","time":"\\u0000"}',
@@ -175,6 +176,7 @@ VALID = [
     b'{"occupied": true, "time": "2026-11-21T22:00:00.123Z", "battery": 3.6, "temperature": 11.5, "seq": 17}',
     b'{"free": 163, "total": 239, "status": "open", "time": 1795298400}',
     b'[{"bn":"hut-01/","bt":1795298400,"n":"meter","u":"kWh","v":1.5},{"n":"door","vb":true,"t":-5},{"n":"a","v":2}]',
+    b'[{"bn":"hut-01/","bt":1795298400,"bu":"kWh"},{"n":"meter","v":1.5},{"bs":7},{"n":"meter","s":8}]',
     cbor2.dumps([{-2: "hut-01/", -3: 1795298400, 0: "meter", 1: "kWh", 2: 1.5}, {0: "door", 4: True, 6: -5}]),
     cbor2.dumps([{0: "a", 2: Decimal("20.25")}, {0: "b", 3: "text"}, {0: "c", 8: b"data"}, {0: "d", 5: 7}]),
 ]
