@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
+# Processes that the tests are shared out to; each has database servers of its own.
+WORKERS ?= 2
 COMMUNITY := tests/community/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
@@ -27,7 +29,7 @@ run: setup ## Run the whole city on this machine: broker, database, service, sen
 	@exec $(BIN)/arceaux demo
 
 test: setup $(COMMUNITY) ## Run every test; parts that are missing are skipped, with the reason
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 # TimescaleDB's Community edition for the migrations' tests; without npm those are skipped.
 $(COMMUNITY): tests/community/package-lock.json

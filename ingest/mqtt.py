@@ -204,6 +204,7 @@ class Consumer:
             receive_max=self._window.receive_maximum,
             max_packet_size=MAX_PACKET_SIZE,
         )
+        self._window.connecting()
         answer = await connection.request(packet.write(), mqtt5.ConnAckPacket)
         if answer.reason_code is not mqtt5.ConnAckReasonCode.SUCCESS:
             raise ConnectionFailedError(f"the broker refused us: {answer.reason_code.name} {answer.reason_str or ''}")

@@ -18,6 +18,7 @@ class Window:
         self.unacknowledged = 0
         self.epoch = 0
         self._session_began = 0
+        self._attempts = 0
         self._is_open = False
 
     @property
@@ -25,11 +26,17 @@ class Window:
         """The part of the window in use; mosquitto before 2.0.13 may overshoot one."""
         return self.unacknowledged / self.receive_maximum
 
+    def connecting(self) -> None:
+        """Note that a CONNECT goes out, whether or not its answer comes."""
+        self._attempts += 1
+
     def open(self, *, session_present: bool) -> int:
         """Begin a connection; give its epoch."""
         self.epoch += 1
-        if not session_present:
+        # An earlier CONNECT, whose answer was lost, may have begun the session found: then it holds nothing of ours.
+        if not session_present or self._attempts > 1:
             self._session_began = self.epoch
+        self._attempts = 0
         self.unacknowledged = 0
         self._is_open = True
         return self.epoch

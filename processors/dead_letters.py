@@ -80,7 +80,8 @@ def _letter(reject: Reject, delivery: Delivery, layout: Layout) -> DeadLetter:
     kept = layout.privacy.keep(reject, delivery)
     letter = DeadLetter(
         received_at=delivery.received_at,
-        topic=kept.topic,
+        # A broker that lets a NUL pass breaks the standard, and yet must not stop us: the database's texts have none.
+        topic=kept.topic.replace("\0", "\ufffd"),
         payload=None if kept.payload is None else kept.payload[:KEPT_BYTES],
         size=kept.size,
         digest=kept.digest,

@@ -15,6 +15,12 @@ settings.register_profile("default", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
+
+def pytest_make_parametrize_id(argname: str) -> str | None:
+    """Leave random seeds out of the names of tests: every worker has to find the same. A failure tells its seed."""
+    return argname if argname == "seed" else None
+
+
 REGISTRY = """
 [[car_park]]
 code = "ANTI"

@@ -1,6 +1,7 @@
-"""Payloads that nobody should send: a corpus, and strategies for more of the kind, in JSON and in CBOR."""
+"""What nobody should send: a corpus of payloads and topics, and strategies for more of the kind."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import cbor2
@@ -40,6 +41,38 @@ MALFORMED = {
     "binary": bytes(range(256)),
 }
 """What is no JSON document, by what is wrong with it."""
+
+STRANGE = {
+    "null": b"null",
+    "a number": b"17",
+    "a text": b'"occupied"',
+    "an empty object": b"{}",
+    "an empty array": b"[]",
+    "an array of arrays": b"[[[[]]]]",
+    "duplicate keys": b'{"occupied":true,"occupied":1,"free":1,"free":"1","free":2}',
+    "duplicate keys in a record": b'[{"n":"a","n":"b","v":1,"v":2}]',
+    "a thousand keys": json.dumps({str(key): key for key in range(1000)} | {"occupied": True, "free": 1}).encode(),
+    "wrong types": b'{"occupied":"true","free":"1","time":true,"seq":1.5,"battery":[],"total":{},"status":7}',
+    "wrong types in a record": b'[{"n":7,"v":"warm","t":[],"u":{}},{"n":"a","v":true},{"n":"a","vb":1}]',
+    "1e999": b'{"occupied":true,"battery":1e999,"free":1,"time":-1e999}',
+    "1e999 in a record": b'[{"n":"a","v":1e999},{"n":"a","v":-1e999,"t":1e999}]',
+    "400 digits": b'{"occupied":true,"free":1,"seq":' + b"9" * 400 + b',"total":' + b"9" * 400 + b"}",
+    "a time of 400 digits": b'{"occupied":true,"free":1,"time":' + b"9" * 400 + b"}",
+    "400 digits in a record": b'[{"n":"a","v":' + b"9" * 400 + b',"t":-' + b"9" * 400 + b"}]",
+    "no such date": b'{"occupied":true,"free":1,"time":"2026-02-30T22:00:00Z"}',
+    "the first date": b'{"occupied":true,"free":1,"time":"0001-01-01T00:00:00+23:59"}',
+    "the last date": b'{"occupied":true,"free":1,"time":"9999-12-31T23:59:59.999999999-23:59"}',
+    "escaped nul": b'{"occupied":true,"free":1,"x":"\\u0000","status":"open\\u0000","time":"\\u0000"}',
+    "escaped nul in a record": b'[{"n":"\\u0000","v":1},{"n":"a","u":"\\u0000","v":1}]',
+    "escaped surrogate in a record": b'[{"n":"\\udfff","v":1}]',
+    "a string of a megabyte": b'{"occupied":true,"free":1,"x":"' + b"x" * 1_000_000 + b'"}',
+    "a megabyte of records": b"[" + b",".join([b'{"n":"a","v":1}'] * 60_000) + b"]",
+    "a name of a megabyte": b'[{"n":"' + b"a" * 1_000_000 + b'","v":1}]',
+    "names of a quarter of a megabyte": b'[{"bn":"' + b"a" * 200_000 + b'","v":1},{"n":"b","v":1},{"n":"c","v":1}]',
+    "SQL": b'[{"n":"a\'; DROP TABLE arceaux.ledger; --","v":1},{"n":"\\\\.","v":1}]',
+    "markup": b'{"occupied":"<script>alert(1)</script>","free":"%s%n{0}${jndi:x}","status":"\\r\\nHTTP/1.1 200"}',
+}
+"""What is JSON, and of no shape that anybody meant, or nearly."""
 
 BIGNUM = b"\xc2\x5a\x00\x03\x00\x00" + b"\xfd" * 0x30000
 """A CBOR integer of half a million digits."""
@@ -139,19 +172,47 @@ _CBOR_RECORDS = st.dictionaries(
 CBOR_PACKS = (st.lists(_CBOR_RECORDS, max_size=5) | _CBOR_VALUES).map(cbor2.dumps)
 
 
+VALID = [
+    b'{"occupied": true, "time": "2026-11-21T22:00:00.123Z", "battery": 3.6, "temperature": 11.5, "seq": 17}',
+    b'{"free": 163, "total": 239, "status": "open", "time": 1795298400}',
+    b'[{"bn":"hut-01/","bt":1795298400,"n":"meter","u":"kWh","v":1.5},{"n":"door","vb":true,"t":-5},{"n":"a","v":2}]',
+    b'[{"bn":"hut-01/","bt":1795298400,"bu":"kWh"},{"n":"meter","v":1.5},{"bs":7},{"n":"meter","s":8}]',
+    cbor2.dumps([{-2: "hut-01/", -3: 1795298400, 0: "meter", 1: "kWh", 2: 1.5}, {0: "door", 4: True, 6: -5}]),
+    cbor2.dumps([{0: "a", 2: Decimal("20.25")}, {0: "b", 3: "text"}, {0: "c", 8: b"data"}, {0: "d", 5: 7}]),
+]
+"""What everybody understands: an event, a count, packs in JSON and in CBOR."""
+
+
 @st.composite
 def mutations(draw: st.DrawFn) -> bytes:
-    """Draw bytes that are nearly something, with a piece cut out and another put in."""
-    body = draw(OBJECTS.map(str.encode) | JSON.map(str.encode) | JSON_PACKS.map(str.encode) | CBOR_PACKS)
-    start = draw(st.integers(0, len(body)))
-    return body[:start] + draw(st.binary(max_size=3)) + body[start + draw(st.integers(0, 3)) :]
+    """Draw bytes that are nearly something: in a few places a piece is cut out, put in, repeated or turned over."""
+    nearly = OBJECTS.map(str.encode) | JSON.map(str.encode) | JSON_PACKS.map(str.encode) | CBOR_PACKS
+    body = draw(st.sampled_from(VALID) | nearly)
+    for _ in range(draw(st.integers(1, 3))):
+        start, size = draw(st.integers(0, len(body))), draw(st.integers(0, 4))
+        piece = body[start : start + size]
+        other = draw(
+            st.binary(max_size=3) | st.sampled_from([b"", 2 * piece, piece[::-1], bytes(b ^ 1 for b in piece)])
+        )
+        body = body[:start] + other + body[start + size :]
+    return body
 
 
 PRESSES = st.sampled_from([b"on", b"off", b"ON", b'"off"', b" on\n", b"", b"o", b"on off", b"\xff", b'""', b"true"])
-CORPUS = st.sampled_from([*MALFORMED.values(), *MALFORMED_CBOR.values(), *STRANGE_CBOR.values()])
+CORPUS = {
+    f"{kind}, {name}": payload
+    for kind, payloads in {
+        "malformed": MALFORMED,
+        "strange": STRANGE,
+        "malformed CBOR": MALFORMED_CBOR,
+        "strange CBOR": STRANGE_CBOR,
+    }.items()
+    for name, payload in payloads.items()
+}
+"""All of them."""
 PAYLOADS = st.one_of(
     *(st.binary(max_size=40), OBJECTS.map(str.encode), JSON.map(str.encode), mutations()),
-    *(JSON_PACKS.map(str.encode), CBOR_PACKS, PRESSES, CORPUS),
+    *(JSON_PACKS.map(str.encode), CBOR_PACKS, PRESSES, st.sampled_from(sorted(CORPUS.values()))),
 )
 
 PARKING_TOPICS = [
@@ -164,6 +225,47 @@ HOME_TOPICS = [
     *("city/dwellings/hut-01/x", "city/dwellings/hut-02/x", "city/dwellings/", "city/dwellings/hut-01"),
 ]
 
+STRANGE_TOPICS = {
+    "control characters": "city/parking/AN\x07\x1b[31mTI\x7f/count",
+    "a line break": "city/parking/ANTI/spots/P-01\nevent=forged",
+    "control characters of Latin-1": "city/dwellings/\x80\x9f/senml",
+    "a nul": "city/parking/\x00/count",
+    "no character": "city/parking/\ufffe\uffff/count",
+    "nothing between": "city/parking//spots//",
+    "nothing at all": "city/parking/////",
+    "a trailing slash": "city/parking/ANTI/count/",
+    "a leading slash": "/city/parking/ANTI/count",
+    "no car park": "city/parking/",
+    "only the root": "city/parking",
+    "no dwelling": "city/dwellings//senml",
+    "only the dwellings": "city/dwellings",
+    "sixty kilobytes": "city/parking/" + "x" * 60_000,
+    "a spot of sixty kilobytes": "city/parking/ANTI/spots/" + "é" * 30_000,
+    "a dwelling of sixty kilobytes": "city/dwellings/" + "d" * 60_000 + "/senml",
+    "many levels": "city/parking" + "/x" * 150,
+    "a thousand levels": "city/dwellings" + "/x" * 1000,
+    "Greek": "city/parking/πάρκινγκ/count",
+    "from right to left": "city/parking/\u202eITNA/count",
+    "of no width": "city/parking/AN\u200bTI/count",
+    "another form of the same letter": "city/parking/COME\u0301DIE/count",
+    "beyond the basic plane": "city/dwellings/🏠/senml",
+    "a dollar": "city/parking/$SYS/count",
+    "a dollar among the dwellings": "city/dwellings/$share/senml",
+    "a system topic": "$SYS/broker/uptime",
+    "a shared subscription": "$share/group/city/parking/ANTI/count",
+    "a wildcard of one level": "city/parking/+/count",
+    "a wildcard of many levels": "city/dwellings/#",
+    "wildcards of other languages": "city/parking/*/spots/%",
+    "wildcards of full width": "city/parking/\uff0b/spots/\uff03",
+    "dots": "city/parking/../dwellings/hut-01/senml",
+    "percent signs": "city/parking/ANTI%2Fspots%2FP-01",
+    "SQL": "city/parking/'; DROP TABLE arceaux.ledger; --/count",
+    "a format": "city/parking/{0.__class__}%s%n/count",
+    "another letter case": "City/Parking/ANTI/count",
+    "a figure of ours": "city/live/parking/ANTI",
+}
+"""Topics that nobody should publish on; some of them a broker refuses, and some are not subscribed to."""
+
 
 def deliveries_on(topics: list[str]) -> st.SearchStrategy[Delivery]:
     """Draw messages with any payload on these topics, and on any."""
@@ -175,4 +277,5 @@ def deliveries_on(topics: list[str]) -> st.SearchStrategy[Delivery]:
         payload=PAYLOADS,
         retain=st.booleans(),
         received_at=st.integers(NOW - HOUR, NOW + HOUR),
+        duplicate=st.booleans(),
     )

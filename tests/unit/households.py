@@ -92,7 +92,9 @@ def paused(home: str, *pauses: Pause) -> Gate:
 
 
 def records_in(payload: bytes) -> int:
-    """Count the readings that a pack stands for: 1 where it cannot be read, else its records but for carriers."""
+    """Count the readings that a pack stands for: 1 where it is not read, else its records but for carriers."""
+    if len(payload) > LIMITS.max_payload_bytes:
+        return 1
     try:
         records = senml.parse(payload)
     except senml.PackError:

@@ -49,6 +49,14 @@ def test_a_dead_letter_tells_all_of_its_message() -> None:
     }
 
 
+def test_a_topic_with_a_nul_can_be_stored() -> None:
+    """The database's texts have none, and one message must not stop the stream; the digest is of what came."""
+    topic = "city/parking/\0/count"
+    (letter,) = dead_letters([reject(0)], [deliver(topic, b"{}")], LAYOUT)
+    assert letter.topic == "city/parking/\ufffd/count"
+    assert letter.digest == hashlib.sha256(topic.encode() + b"\0{}").digest()
+
+
 def test_repeats_of_a_message_are_counted_on_one_row() -> None:
     """The same topic and payload again is a repeat; the first receipt stands, and the last is noted."""
     times = [NOW + 2 * SECOND, NOW + 9 * SECOND, NOW]

@@ -27,7 +27,6 @@ from unit.worlds import (
 
 from processors.columns import NO_SEQ
 from processors.decode import Decoded, decode
-from processors.reduce import Moment, World, reduce
 from processors.rejects import Limits, Reject
 from schemas.delivery import Delivery
 from schemas.payloads import INT32_MAX, INT32_MIN
@@ -421,18 +420,6 @@ def test_copies_of_what_the_database_refuses_are_rejected_with_it() -> None:
 
 
 DELIVERIES = deliveries_on(PARKING_TOPICS)
-
-
-@given(st.lists(DELIVERIES, max_size=12))
-def test_any_bytes_on_any_topic_are_accounted_for(deliveries: list[Delivery]) -> None:
-    """Neither decoding nor what follows raises, and every message is one reading, one reject or one refusal."""
-    decoded = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
-    with np.errstate(all="raise", under="ignore"):
-        reduce(World.unknown(LAYOUT), LAYOUT, decoded, Moment(now=NOW, clock=NOW, catching_up=False))
-    assert_balanced(decoded, len(deliveries))
-    for reject in decoded.rejects:
-        assert reject.detail
-        assert len(reject.detail) <= 200
 
 
 @given(st.lists(DELIVERIES, max_size=6), st.lists(DELIVERIES, max_size=6))

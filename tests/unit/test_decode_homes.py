@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.hostile import HOME_TOPICS, MALFORMED, MALFORMED_CBOR, PARKING_TOPICS, STRANGE_CBOR, deliveries_on
+from unit.hostile import HOME_TOPICS, MALFORMED, MALFORMED_CBOR, STRANGE_CBOR, deliveries_on
 from unit.households import (
     HUT,
     KITCHEN,
@@ -19,14 +19,13 @@ from unit.households import (
     Stored,
     assert_accounted,
     pack,
-    paused,
     reasons,
 )
 from unit.senml_reference import CARRIER, FAULTY, REFUSED, Record, packs, resolve_pack, to_cbor, to_json
 from unit.worlds import DAY, GATE, HOUR, LAYOUT, LIMITS, MINUTE, NO_GAP, NOW, SECOND, TOPICS, deliver
 
 from processors.decode import decode
-from processors.gate import Gap, Pause
+from processors.gate import Gap
 from processors.rejects import WHOLE, Limits, Reject
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
@@ -222,27 +221,6 @@ def test_every_record_is_accounted_for_exactly_once(sent: list[tuple[list[Record
         if told == FAULTY:
             assert (index, at) not in stored
             assert (index, at) in rejected or deliveries[index].retain
-
-
-@given(st.lists(deliveries_on([*HOME_TOPICS, *PARKING_TOPICS]), max_size=10))
-def test_any_bytes_on_any_topic_are_accounted_for(sent: list[Delivery]) -> None:
-    """Decoding never raises, whatever arrives for homes and car parks together, whatever is pressed meanwhile."""
-    gate = paused(LAYOUT.privacy.pseudonyms["hut-01"], Pause(NOW - MINUTE, NOW))
-    for gap in (NO_GAP, BACK):
-        decoded = decode(sent, LAYOUT, LIMITS, gate, gap)
-        assert decoded.messages.total() == len(sent)
-        used = [*decoded.homes.readings[["delivery", "record"]].tolist()]
-        used += [(reject.delivery, reject.record) for reject in decoded.rejects]
-        assert len(set(used)) == len(used)
-        assert all(0 < len(reject.detail) <= 200 for reject in decoded.rejects)
-        assert np.isfinite(decoded.homes.readings["value"]).all()
-
-
-@given(st.lists(deliveries_on([topic for topic in HOME_TOPICS if "pause" not in topic]), max_size=10))
-def test_without_a_pause_every_message_comes_to_its_records(sent: list[Delivery]) -> None:
-    """However hostile a payload is, the ledger can be balanced."""
-    sent = [delivery for delivery in sent if TOPICS.parse(delivery.topic).route is not Route.CONTROL]
-    assert_accounted(decode(sent, LAYOUT, LIMITS, GATE, NO_GAP), sent)
 
 
 @given(st.lists(deliveries_on(HOME_TOPICS), max_size=5), st.lists(deliveries_on([SILENT, UNKNOWN, OTHER]), max_size=5))

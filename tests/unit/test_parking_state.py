@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pytest
@@ -14,8 +14,10 @@ from unit.worlds import MINUTE, count, counts_of, event, events_of
 
 from processors.columns import NEVER
 from processors.parking_state import CountStates, SpotStates, apply_counts, apply_events
+from schemas.payloads import INT32_MAX, INT32_MIN
 
 SPOTS, PARKS = 4, 3
+ValueT = TypeVar("ValueT", int, bytes)
 Row = tuple[Any, ...]
 TIMES = st.integers(-2, 6).map(lambda minutes: minutes * MINUTE)
 
@@ -44,6 +46,33 @@ class Bay:
         return True
 
 
+@dataclass(frozen=True)
+class Counter:
+    """What the reference knows of a counter: values with their times, found by looking through all that was told."""
+
+    free: tuple[int, int]
+    total: tuple[int, int]
+    other_total_at: int
+    status: tuple[bytes, int]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Self:
+        """Look through the readings of one counter."""
+        total = newest([(row[4], row[1]) for row in rows if row[4]], 0)
+        return cls(
+            free=newest([(row[3], row[1]) for row in rows], 0),
+            total=total,
+            other_total_at=max((row[1] for row in rows if row[4] not in {0, total[0]}), default=NEVER),
+            status=newest([(row[5], row[1]) for row in rows if row[5]], b""),
+        )
+
+
+def newest(told: Sequence[tuple[ValueT, int]], nothing: ValueT) -> tuple[ValueT, int]:
+    """Give the newest value with its time, the lowest of those at one time."""
+    time = max((time for _, time in told), default=NEVER)
+    return min((value for value, at in told if at == time), default=nothing), time
+
+
 EVENTS = st.builds(
     event,
     TIMES,
@@ -55,10 +84,17 @@ COUNTS = st.builds(
     count,
     TIMES,
     st.integers(0, PARKS - 1),
-    st.integers(-2, 2),
-    total=st.sampled_from([0, 5, 9]),
+    st.sampled_from([-2, -1, 0, 1, INT32_MIN, INT32_MAX]),
+    total=st.sampled_from([0, 5, 9, INT32_MAX]),
     status=st.sampled_from(["", "open", "full", "closed"]),
 )
+
+
+@st.composite
+def arrivals(draw: st.DrawFn, rows: Sequence[Row]) -> list[list[Row]]:
+    """Draw a way in which rows may arrive: some of them again, in any order, in any batches."""
+    again = draw(st.lists(st.sampled_from(rows), max_size=10)) if rows else []
+    return draw(split(draw(st.permutations([*rows, *again]))))
 
 
 @st.composite
@@ -100,9 +136,7 @@ def bays_after(rows: Sequence[Row]) -> list[Bay]:
 @given(st.data(), st.lists(EVENTS, max_size=25))
 def test_the_newest_event_of_a_spot_wins_in_any_order(data: st.DataObject, rows: list[Row]) -> None:
     """Order, batches and repetition of readings make no difference to what a spot is and when it was seen."""
-    repeated = [*rows, *(data.draw(st.lists(st.sampled_from(rows), max_size=5)) if rows else [])]
-    shuffled = data.draw(st.permutations(repeated))
-    state = fold_events(data.draw(split(shuffled)))
+    state = fold_events(data.draw(arrivals(rows)))
     newest = [max(((row[1], row[3]) for row in rows if row[2] == spot), default=None) for spot in range(SPOTS)]
     for spot, expected in enumerate(newest):
         if expected is None:
@@ -198,21 +232,13 @@ def test_nothing_is_known_of_a_spot_that_never_spoke() -> None:
 @given(st.data(), st.lists(COUNTS, max_size=25))
 def test_the_newest_count_of_each_kind_wins_in_any_order(data: st.DataObject, rows: list[Row]) -> None:
     """Free, total and status each follow their own newest time; at equal times the lowest wins."""
-    repeated = [*rows, *(data.draw(st.lists(st.sampled_from(rows), max_size=5)) if rows else [])]
-    state = fold_counts(data.draw(split(data.draw(st.permutations(repeated)))))
-    columns = {"free": (3, state.free, state.free_at), "total": (4, state.total, state.total_at)} | {
-        "status": (5, state.status, state.status_at)
-    }
+    state = fold_counts(data.draw(arrivals(rows)))
     for park in range(PARKS):
-        for name, (place, values, times) in columns.items():
-            told = [(-row[1], row[place]) for row in rows if row[2] == park and (name == "free" or row[place])]
-            if told:
-                time, value = min(told)
-                assert (times[park], values[park]) == (-time, value)
-            else:
-                assert times[park] == NEVER
-        others = [row[1] for row in rows if row[2] == park and row[4] and row[4] != state.total[park]]
-        assert state.other_total_at[park] == max(others, default=NEVER)
+        counter = Counter.of([row for row in rows if row[2] == park])
+        assert (state.free[park], state.free_at[park]) == counter.free
+        assert (state.total[park], state.total_at[park]) == counter.total
+        assert state.other_total_at[park] == counter.other_total_at
+        assert (state.status[park], state.status_at[park]) == counter.status
 
 
 @given(st.data(), st.lists(COUNTS, max_size=25))
