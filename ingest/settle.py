@@ -16,11 +16,11 @@ import structlog
 from ingest.backlog import Backlog
 from ingest.errors import OutdatedBatchError, SlowBatchError
 from ingest.metrics import Metrics
-from ingest.poison import PoisonError
+from ingest.poison import PoisonError, UnisolatedError
 from ingest.store import Start, Store
 from ingest.transaction import Batch, Outcome
 from processors.dead_letters import dead_letters
-from processors.decode import Decoded, decode
+from processors.decode import Decoded, Poison, decode
 from processors.gate import Gap, Gate
 from processors.layout import Layout
 from processors.noise import Noise
@@ -162,10 +162,22 @@ class Settler:
         try:
             return reduced, await self._store.commit(batch, self._is_outdated)
         except PoisonError:
-            poison = await self._store.find_poison(batch)
+            poison = await self._find_poison(batch)
         moment = self._moment(())
         reduced = reduce(self._world, self._layout, reduced.decoded.without(poison), moment)
         return reduced, await self._store.commit(self._batch(reduced, gathered), self._is_outdated)
+
+    async def _find_poison(self, batch: Batch) -> Sequence[Poison]:
+        """Find the readings that the database refuses: of a replay all, where it cannot be told which.
+
+        Those stay dead letters, to be replayed again; the stream must not stop for them.
+        """
+        try:
+            return await self._store.find_poison(batch)
+        except UnisolatedError as error:
+            if not batch.marks:
+                raise
+            return [(route, readings, str(error)) for route, readings in batch.reduced.decoded.readings.items()]
 
     def _moment(self, deliveries: Sequence[Delivery]) -> Moment:
         """Tell when it is, and who is noisy now that these have arrived."""

@@ -66,7 +66,7 @@ RETURNING id
 SELECT count(*) FROM dead_letter WHERE {wanted} AND replayed_at IS NULL AND NOT {whole}
 
 -- name: whole
-(payload IS NOT NULL AND (octet_length(payload) < %(most)s OR octet_length(payload) = size))
+(payload IS NOT NULL AND octet_length(payload) < %(most)s)
 
 -- name: waiting
 SELECT count(*) FROM dead_letter WHERE id = ANY(%s) AND replay_requested_at IS NOT NULL
