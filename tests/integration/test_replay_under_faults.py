@@ -1,7 +1,5 @@
 """A replay that meets trouble harms neither the stream nor the letters."""
 
-import asyncio
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -53,7 +51,7 @@ async def test_a_letter_of_a_home_that_was_cut_to_its_own_size_is_not_replayed(
         registry.write(HOME)
     await service.start_ready()
     payload = b"{hut-01 x" + "é".encode() * KEPT_BYTES
-    await publish(broker.url, [("city/dwellings/hut-01/senml", payload[:KEPT_BYTES - 1] + b"}")])
+    await publish(broker.url, [("city/dwellings/hut-01/senml", payload[: KEPT_BYTES - 1] + b"}")])
     await eventually(lambda: ledger(ask), lambda sums: sums["dead_lettered"] == 1)
 
     done = await run_command("deadletters", "replay", settings=service.settings)
