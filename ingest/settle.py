@@ -114,12 +114,17 @@ class Settler:
         """Settle dead letters that somebody asked to replay, some at a time; tell whether there were any."""
         letters = await self._store.requested_letters()
         if letters:
-            deliveries = [to_delivery(letter, self._layout.privacy) for letter in letters]
-            await self.settle(await self.decode(deliveries, self.gate, self._backlog.gap, letters))
+            await self.settle(await self.decode(self._messages(letters), self.gate, self._backlog.gap, letters))
         return bool(letters)
 
+    def _messages(self, letters: Sequence[Letter]) -> list[Delivery]:
+        return [to_delivery(letter, self._layout.privacy) for letter in letters]
+
     async def _decode_again(self, gathered: Gathered, part: slice = slice(None)) -> Gathered:
-        return await self.decode(gathered.deliveries[part], self.gate, gathered.gap, gathered.letters[part])
+        letters = gathered.letters[part]
+        # Letters anew, too: of a home that left the registry meanwhile the id must not be put back.
+        deliveries = self._messages(letters) if letters else gathered.deliveries[part]
+        return await self.decode(deliveries, self.gate, gathered.gap, letters)
 
     async def _change_registry(self, registry: Registry, privacy: Privacy) -> None:
         self._new_registry = None

@@ -1,7 +1,10 @@
 """A replay that meets trouble harms neither the stream nor the letters."""
 
-from collections.abc import Callable
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,18 @@ from harness.judge import ledger
 from harness.service import Service, run_command
 from harness.waiting import eventually
 
-from processors.privacy import KEPT_BYTES
+from ingest.backlog import Backlog
+from ingest.metrics import Metrics
+from ingest.settle import Settler
+from ingest.store import Store
+from processors.columns import NEVER
+from processors.gate import Gap
+from processors.privacy import KEPT_BYTES, Privacy
+from processors.times import from_datetime
+from schemas.delivery import Delivery
+from schemas.registry import Registry
+from schemas.settings import Settings
+from schemas.topics import Topics
 
 HOME = """
 [[dwelling]]
@@ -20,6 +34,12 @@ id = "hut-01"
 district = "antigone"
 consent = true
 """
+HOMES = [{"id": home, "district": "antigone", "consent": True} for home in ("hut-01", "hut-02")]
+KEY = b"k" * 32
+
+
+def _has_dead_lettered(readings: int, sums: dict[str, int]) -> bool:
+    return sums["dead_lettered"] == readings
 
 
 async def test_a_database_that_refuses_all_of_a_replay_does_not_stop_the_stream(
@@ -31,8 +51,7 @@ async def test_a_database_that_refuses_all_of_a_replay_does_not_stop_the_stream(
         bays = [f"P-{number:03d}" for number in range(1, 40)]
         time = NOW - timedelta(minutes=minutes)
         await publish(broker.url, [spot_message("ANTI", bay, occupied=True, time=time) for bay in bays])
-        wanted = 39 * (minutes + 1)
-        await eventually(lambda: ledger(ask), lambda sums, wanted=wanted: sums["dead_lettered"] == wanted)
+        await eventually(lambda: ledger(ask), partial(_has_dead_lettered, 39 * (minutes + 1)))
 
     done = await run_command("deadletters", "replay", settings=running.settings)
     assert done.returncode == 0, done.stderr + running.log
@@ -58,3 +77,50 @@ async def test_a_letter_of_a_home_that_was_cut_to_its_own_size_is_not_replayed(
     assert done.returncode == 0, done.stderr + service.log
     assert "1 cannot be replayed" in done.stdout
     assert await service.stop() == 0
+
+
+@asynccontextmanager
+async def settler_of(settings: Settings, registry: Registry) -> AsyncIterator[Settler]:
+    """Take the worker's place in this process."""
+    metrics = Metrics()
+    store = Store(settings.database_url, settings.client_id, metrics)
+    try:
+        start = await store.open(registry, Privacy.of(registry, Topics("city"), KEY))
+        yield Settler(
+            start=start,
+            store=store,
+            backlog=Backlog(NEVER),
+            metrics=metrics,
+            settings=settings,
+            window_ratio=lambda: 0.0,
+            on_change=lambda: None,
+            on_registry=lambda _: None,
+        )
+    finally:
+        await store.close()
+
+
+async def test_a_home_that_leaves_the_registry_during_a_replay_is_not_named(
+    database_url: str, ask: Callable[..., Any]
+) -> None:
+    """What comes of a letter of another home, that spoke of it, holds its pseudonym and not its id."""
+    registry = Registry.model_validate({"dwelling": HOMES})
+    pack = [{"bt": NOW.timestamp(), "n": "a", "u": "Cel", "v": 1}, {"n": "of hut-02", "u": "Cel", "v": 1}]
+    delivery = Delivery(
+        0, None, "city/dwellings/hut-01/senml", json.dumps(pack).encode(), retain=False, received_at=from_datetime(NOW)
+    )
+    settings = Settings(database_url=database_url, max_payload_bytes=64)
+    async with settler_of(settings, registry) as settler:
+        await settler.settle(await settler.decode([delivery], settler.gate, Gap(NEVER, is_open=False)))
+    assert await ask("SELECT reason FROM dead_letter") == "payload_too_large"
+
+    await ask("UPDATE dead_letter SET replay_requested_at = now()")
+    async with settler_of(Settings(database_url=database_url), registry) as settler:
+        smaller = Registry.model_validate({"dwelling": HOMES[:1]})
+        settler.take_up(smaller, Privacy.of(smaller, Topics("city"), KEY))
+        assert await settler.replay()
+
+    assert await ask("SELECT count(*) FROM dwelling_reading") == 1
+    payloads = [bytes(payload or b"").decode() for (payload,) in await ask("SELECT payload FROM dead_letter")]
+    assert len(payloads) == 2
+    assert not any("hut-02" in payload for payload in payloads)
