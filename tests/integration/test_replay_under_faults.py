@@ -1,5 +1,6 @@
 """A replay that meets trouble harms neither the stream nor the letters."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +16,9 @@ from harness.judge import ledger
 from harness.service import Service, run_command
 from harness.waiting import eventually
 
+from ingest import dead_letter_queries as queries
 from ingest.backlog import Backlog
+from ingest.database import connect
 from ingest.metrics import Metrics
 from ingest.settle import Settler
 from ingest.store import Store
@@ -124,3 +127,62 @@ async def test_a_home_that_leaves_the_registry_during_a_replay_is_not_named(
     payloads = [bytes(payload or b"").decode() for (payload,) in await ask("SELECT payload FROM dead_letter")]
     assert len(payloads) == 2
     assert not any("hut-02" in payload for payload in payloads)
+
+
+FILL = """
+INSERT INTO dead_letter (received_at, topic, payload, size, digest, reason, detail, last_seen_at)
+SELECT now(), 'city/parking/NOWHERE/spots/' || n, '{}', 2, sha256(n::text::bytea), 'unknown_asset', '', now()
+FROM generate_series(1, %s) AS n
+"""
+
+
+async def test_a_command_whose_place_is_taken_goes_on(
+    service_settings: dict[str, str], ask: Callable[..., Any]
+) -> None:
+    """Another process may start in the middle: the letters are replayed by whoever is at work then."""
+    await ask(FILL, 4000)
+    await ask("INSERT INTO ledger VALUES (now(), 'test', 'unroutable', 4000, 4000, 0, 0, 4000, 0)")
+    replaying = asyncio.create_task(run_command("deadletters", "replay", settings=service_settings))
+    await eventually(
+        lambda: ask("SELECT count(*) FROM dead_letter WHERE replay_detail IS NOT NULL"), lambda count: count > 0
+    )
+    await ask("UPDATE worker SET lease = lease + 1")
+    assert await ask("SELECT count(*) FROM dead_letter WHERE replay_requested_at IS NOT NULL") > 0
+
+    done = await replaying
+    assert done.returncode == 0, done.stderr
+    assert "4000 still not usable" in done.stdout
+    audit = await run_command("audit", settings=service_settings)
+    assert audit.returncode == 0, audit.stdout
+
+
+async def test_letters_are_asked_for_in_portions_and_keep_their_place(
+    database_url: str, ask: Callable[..., Any]
+) -> None:
+    """No transaction holds many of them; who asks again waits for those that were asked for before, too."""
+    await ask(FILL, 5)
+    async with await connect(database_url, "test") as connection:
+        now = await queries.clock(connection)
+        parts = [part async for part in queries.request_replay(connection, queries.Selection(), now, portion=2)]
+        assert parts == [[1, 2], [3, 4], [5]]
+        later = await queries.clock(connection)
+        some = queries.Selection(ids=[2, 3])
+        assert [part async for part in queries.request_replay(connection, some, later, portion=2)] == [[2, 3], []]
+        assert (await queries.waiting(connection, now), await queries.waiting(connection, later)) == (5, 5)
+        await ask("UPDATE dead_letter SET replay_requested_at = NULL WHERE id < 5")
+        assert await queries.waiting(connection, now) == 1
+
+
+async def test_a_service_that_is_still_loading_is_at_work(database_url: str, ask: Callable[..., Any]) -> None:
+    """A replay by command must not take the lease from it."""
+    registry = Registry.model_validate({"dwelling": HOMES})
+    store = Store(database_url, "arceaux", Metrics())
+    async with await connect(database_url, "test") as connection:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('arceaux.registry', 0))")
+            opening = asyncio.create_task(store.open(registry, Privacy.of(registry, Topics("city"), KEY)))
+            await eventually(lambda: ask("SELECT count(*) FROM worker WHERE lease > 0"), lambda count: count == 1)
+            assert await queries.is_at_work(connection, "arceaux")
+        await opening
+        await store.close()
+        assert not await queries.is_at_work(connection, "arceaux")
