@@ -4,13 +4,14 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ingest.cli_common import Json, connect, duration_of, registry_of, run, settings_in_force
-from ingest.errors import ArceauxError
+from ingest.errors import ArceauxError, LeaseLostError
 from schemas.faults import ConfigurationError
 from schemas.reasons import Reason
 
@@ -118,22 +119,22 @@ def purge(
 async def _replay(settings: "Settings", selection: "Selection") -> None:
     from ingest import dead_letter_queries as queries
 
-    now = datetime.now(UTC)
     async with await _connect(settings) as connection:
-        ids, cut = await queries.request_replay(connection, selection, now)
-        if cut:
+        now = await queries.clock(connection)
+        ids = [number async for part in queries.request_replay(connection, selection, now) for number in part]
+        if cut := await queries.count_cut(connection, selection):
             typer.echo(f"{cut} cannot be replayed: their payload is not kept, or not whole")
         if not ids:
             typer.echo("nothing to replay")
             return
-        await _until_replayed(settings, connection, ids)
+        await _until_replayed(settings, connection, now)
         for row in await queries.outcome(connection, ids, now):
             verdict = "replayed" if row["is_replayed"] else "still not usable"
             typer.echo(f"{row['letters']} {verdict}: {row['example']}")
 
 
-async def _until_replayed(settings: "Settings", connection: "Connection", ids: Sequence[int]) -> None:
-    """Wait for the service to take them in; where none is at work, do it here."""
+async def _until_replayed(settings: "Settings", connection: "Connection", requested_at: datetime) -> None:
+    """Wait for the service to take them in; where none is at work, do it here, until one is."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -142,13 +143,14 @@ async def _until_replayed(settings: "Settings", connection: "Connection", ids: S
     from ingest.replay_alone import replay_alone
 
     with Progress(transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
-        task = progress.add_task("replaying", total=len(ids))
-        while left := await queries.waiting(connection, ids):
-            progress.update(task, completed=len(ids) - left)
+        task = progress.add_task("replaying", total=await queries.waiting(connection, requested_at))
+        while left := await queries.waiting(connection, requested_at):
+            progress.update(task, completed=(progress.tasks[task].total or left) - left)
             if await queries.is_at_work(connection, settings.client_id):
                 await asyncio.sleep(_LOOK_AGAIN)
-            else:
-                registry = registry_of(settings)
+                continue
+            registry = registry_of(settings)
+            with suppress(LeaseLostError):
                 await replay_alone(settings, registry, privacy_of(settings, registry))
 
 
@@ -157,6 +159,7 @@ async def _connect(settings: "Settings") -> "Connection":
 
     connection = await connect(settings)
     await check_schema(connection)
+    await connection.execute("SET statement_timeout = 0")  # to look through millions takes as long as it takes
     return connection
 
 

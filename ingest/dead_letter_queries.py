@@ -1,7 +1,7 @@
 """Dead letters as an operator looks at them: found, shown, and asked to be replayed."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,6 +14,8 @@ from processors.privacy import KEPT_BYTES
 from schemas.reasons import Reason
 
 _SQL: Final = load_queries("dead_letters.sql")
+_PORTION: Final = 10_000
+"""Rows asked for at once: a second's work, so that no batch of the stream waits for long for one of them."""
 
 Row = Mapping[str, Any]
 
@@ -64,19 +66,37 @@ async def show(connection: Connection, number: int) -> Row | None:
     return rows[0] if rows else None
 
 
-async def request_replay(connection: Connection, selection: Selection, now: datetime) -> tuple[list[int], int]:
-    """Ask for a replay; give the ids, and how many cannot be replayed since their payload is not kept whole.
+async def clock(connection: Connection) -> datetime:
+    """Give the time of the database, which also dates replays: this machine's may be another."""
+    (row,) = await _rows(connection, "clock", ())
+    moment: datetime = row["now"]
+    return moment
+
+
+async def request_replay(
+    connection: Connection, selection: Selection, now: datetime, portion: int = _PORTION
+) -> AsyncIterator[list[int]]:
+    """Ask for a replay, part by part; gives the ids of each, in order. `now` is by the database's clock.
 
     Those replayed before are left out unless told by id.
     """
-    asked = await _rows(connection, "request", selection.parameters | {"now": now})
-    (cut,) = await _rows(connection, "count_cut", selection.parameters)
-    return [row["id"] for row in asked], cut["count"]
+    parameters = selection.parameters | {"now": now, "after": 0, "portion": portion}
+    ids = [0] * portion
+    while len(ids) == portion:
+        ids = sorted(row["id"] for row in await _rows(connection, "request", parameters))
+        yield ids
+        parameters["after"] = max(ids, default=0)
 
 
-async def waiting(connection: Connection, ids: Sequence[int]) -> int:
-    """Count those that are still to be replayed."""
-    (row,) = await _rows(connection, "waiting", (list(ids),))
+async def count_cut(connection: Connection, selection: Selection) -> int:
+    """Count those that cannot be replayed since their payload is not kept whole."""
+    (row,) = await _rows(connection, "count_cut", selection.parameters)
+    return int(row["count"])
+
+
+async def waiting(connection: Connection, requested_at: datetime) -> int:
+    """Count those that were asked for until then and are still to be replayed."""
+    (row,) = await _rows(connection, "waiting", (requested_at,))
     return int(row["count"])
 
 

@@ -1,7 +1,6 @@
 """Dead letters in the batch's transaction: those it brings, and those it replays."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from ingest.database import Connection
@@ -30,15 +29,12 @@ async def write_dead_letters(
     return [*new, *rationed.summaries], rationed.quota
 
 
-async def write_replay(
-    connection: Connection, marks: Sequence[Mark], stored: Mapping[Route, int], now: datetime
-) -> None:
+async def write_replay(connection: Connection, marks: Sequence[Mark], stored: Mapping[Route, int]) -> None:
     """Note what came of a replay, and to which tables its readings went."""
     columns = {
         "ids": [mark.id for mark in marks],
         "are_replayed": [mark.is_replayed for mark in marks],
         "details": [mark.detail for mark in marks],
-        "at": now,
     }
     await connection.execute(_SQL["mark_replayed"], columns)
     for route, rows in stored.items():

@@ -22,10 +22,14 @@ class PoisonError(ArceauxError):
     """The database refuses something in the batch itself."""
 
 
+class UnisolatedError(ArceauxError):
+    """No reading of the batch is to blame by itself, or too many are."""
+
+
 async def find_poison(connection: Connection, batch: Batch) -> Sequence[Poison]:
     """Bisect the batch by trial, under savepoints that are all rolled back.
 
-    Raises ArceauxError where no reading is to blame, or too many are.
+    Raises UnisolatedError where no reading is to blame, or too many are.
     """
     reduced = batch.reduced
     suspects = (
@@ -39,9 +43,11 @@ async def find_poison(connection: Connection, batch: Batch) -> Sequence[Poison]:
             async for bad, error in _bisect(connection, table, partial(columns, batch.layout), readings):
                 found.append((route, bad, error))
                 if len(found) > _MOST:
-                    raise ArceauxError(f"the database refuses more than {_MOST} readings of a batch: {error}")
+                    raise UnisolatedError(f"the database refuses more than {_MOST} readings of a batch: {error}")
     if not found:
-        raise ArceauxError("the database refuses a batch, but none of its readings by itself; nothing was acknowledged")
+        raise UnisolatedError(
+            "the database refuses a batch, but none of its readings by itself; nothing was acknowledged"
+        )
     return found
 
 

@@ -16,7 +16,7 @@ import structlog
 from psycopg import sql
 
 from ingest.database import Connection, connect_patiently
-from ingest.errors import describe
+from ingest.errors import ArceauxError, describe
 from ingest.metrics import Metrics
 from ingest.sql import load_queries
 from schemas.settings import Settings
@@ -91,7 +91,7 @@ class Retention:
                         rows += part
                         self._metrics.removed_rows.labels(rule.table).inc(part)
                     is_done = True
-        except (psycopg.Error, OSError) as error:
+        except (psycopg.Error, OSError, ArceauxError) as error:
             log.warning("retention_postponed", table=rule.table, error=describe(error))
         if rows:
             log.info("retention_removed", table=rule.table, rows=rows)

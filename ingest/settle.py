@@ -16,11 +16,11 @@ import structlog
 from ingest.backlog import Backlog
 from ingest.errors import OutdatedBatchError, SlowBatchError
 from ingest.metrics import Metrics
-from ingest.poison import PoisonError
+from ingest.poison import PoisonError, UnisolatedError
 from ingest.store import Start, Store
 from ingest.transaction import Batch, Outcome
 from processors.dead_letters import dead_letters
-from processors.decode import Decoded, decode
+from processors.decode import Decoded, Poison, decode
 from processors.gate import Gap, Gate
 from processors.layout import Layout
 from processors.noise import Noise
@@ -114,12 +114,17 @@ class Settler:
         """Settle dead letters that somebody asked to replay, some at a time; tell whether there were any."""
         letters = await self._store.requested_letters()
         if letters:
-            deliveries = [to_delivery(letter, self._layout.privacy) for letter in letters]
-            await self.settle(await self.decode(deliveries, self.gate, self._backlog.gap, letters))
+            await self.settle(await self.decode(self._messages(letters), self.gate, self._backlog.gap, letters))
         return bool(letters)
 
+    def _messages(self, letters: Sequence[Letter]) -> list[Delivery]:
+        return [to_delivery(letter, self._layout.privacy) for letter in letters]
+
     async def _decode_again(self, gathered: Gathered, part: slice = slice(None)) -> Gathered:
-        return await self.decode(gathered.deliveries[part], self.gate, gathered.gap, gathered.letters[part])
+        letters = gathered.letters[part]
+        # Letters anew, too: of a home that left the registry meanwhile the id must not be put back.
+        deliveries = self._messages(letters) if letters else gathered.deliveries[part]
+        return await self.decode(deliveries, self.gate, gathered.gap, letters)
 
     async def _change_registry(self, registry: Registry, privacy: Privacy) -> None:
         self._new_registry = None
@@ -162,10 +167,22 @@ class Settler:
         try:
             return reduced, await self._store.commit(batch, self._is_outdated)
         except PoisonError:
-            poison = await self._store.find_poison(batch)
+            poison = await self._find_poison(batch)
         moment = self._moment(())
         reduced = reduce(self._world, self._layout, reduced.decoded.without(poison), moment)
         return reduced, await self._store.commit(self._batch(reduced, gathered), self._is_outdated)
+
+    async def _find_poison(self, batch: Batch) -> Sequence[Poison]:
+        """Find the readings that the database refuses: of a replay all, where it cannot be told which.
+
+        Those stay dead letters, to be replayed again; the stream must not stop for them.
+        """
+        try:
+            return await self._store.find_poison(batch)
+        except UnisolatedError as error:
+            if not batch.marks:
+                raise
+            return [(route, readings, str(error)) for route, readings in batch.reduced.decoded.readings.items()]
 
     def _moment(self, deliveries: Sequence[Delivery]) -> Moment:
         """Tell when it is, and who is noisy now that these have arrived."""

@@ -158,6 +158,8 @@ class Store:
         self._connection = connection = await connect_patiently(self._url, "writer")
         await check_schema(connection)
         log.info("database_connected", server=str(await find_server(connection)))
+        # Before the lease: to load may take long, and nobody shall take this for an idle worker's place meanwhile.
+        await self._prepare(connection)
         row = await (await connection.execute(SQL["raise_lease"], (self._worker,))).fetchone()
         if row is None:
             raise ArceauxError("the database gave no lease")
@@ -165,7 +167,6 @@ class Store:
         await load.load_sensors(connection, self._sensors)
         layout, world = await self._load(connection, registry, privacy)
         gate = await load.load_gate(connection)
-        await self._prepare(connection)
         self._metrics.database_up.set(1)
         return Start(layout, world, gate, committed_at)
 

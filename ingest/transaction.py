@@ -149,7 +149,7 @@ class Transaction:
         new_letters, quota = await write_dead_letters(connection, batch.letters, quota)
         tallies = tally(reduced.decoded, stored, _seen(new_letters, "route"))
         if batch.marks:
-            await write_replay(connection, batch.marks, stored, batch.now)
+            await write_replay(connection, batch.marks, stored)
             tallies = {Route.REPLAY: Tally.total(tallies.values())}
         minute = batch.now.replace(second=0, microsecond=0)
         await _write_rows(

@@ -61,7 +61,7 @@ class Decoded:
 
 
 Poison = tuple[Route, Records, str]
-"""A reading that the database refuses, as records of length one, and the error."""
+"""Readings of a route that the database refuses, and the error."""
 
 
 def decode(deliveries: Sequence[Delivery], layout: Layout, limits: Limits, gate: Gate, gap: Gap) -> Decoded:

@@ -7,7 +7,7 @@ not even by trying out every id.
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
@@ -25,7 +25,7 @@ KEPT_BYTES: Final = 64 * 1024
 """As much of a payload as is kept; its size and digest tell the rest."""
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
 """What an id can stand in."""
-_PSEUDONYM: Final = re.compile(r"[0-9a-f]{64}")
+_PSEUDONYM_LENGTH: Final = 64
 _MAY_HIDE: Final = re.compile(r'[^\t\r\n -~\u00a0-\uffff]|\\|"vd"|[A-Za-z0-9+/_-]{32,}')
 """Control characters, an escape, or what may be base64: an id in there would not be found."""
 
@@ -47,11 +47,12 @@ class Kept(NamedTuple):
 class Privacy:
     """The pseudonyms of the registry's homes, and what follows from them for dead letters.
 
-    `sizes` are the lengths of the ids, the longest first.
+    `ids` are the ids by pseudonym. `sizes` are the lengths of the ids, the longest first.
     """
 
     topics: Topics
     pseudonyms: Mapping[str, str] = field(repr=False)
+    ids: Mapping[str, str] = field(repr=False)
     key: bytes = field(repr=False)
     digest_key: bytes = field(repr=False)
     sizes: tuple[int, ...]
@@ -61,7 +62,8 @@ class Privacy:
         """Give every home of the registry its pseudonym."""
         pseudonyms = {home.id: pseudonym(key, home.id) for home in registry.dwelling}
         sizes = sorted({len(home.id) for home in registry.dwelling}, reverse=True) or [0]
-        return cls(topics, pseudonyms, key, hmac.digest(key, _DIGEST_LABEL, "sha256"), tuple(sizes))
+        ids = {secret: plain for plain, secret in pseudonyms.items()}
+        return cls(topics, pseudonyms, ids, key, hmac.digest(key, _DIGEST_LABEL, "sha256"), tuple(sizes))
 
     def of_homes(self, registry: Registry) -> Self:
         """Give the homes of another registry their pseudonyms, under the same key."""
@@ -90,22 +92,11 @@ class Privacy:
 
     def veil(self, text: str) -> str:
         """Put pseudonyms in place of ids, wherever they stand in a text, the longest first."""
-        parts, begin = [], 0
-        for match in _WORD.finditer(text):
-            at, end = match.span()
-            while at < end:
-                found = next((text[at : at + n] for n in self.sizes if text[at : at + n] in self.pseudonyms), None)
-                if found is None:
-                    at += 1
-                    continue
-                parts += [text[begin:at], self.pseudonyms[found]]
-                begin = at = at + len(found)
-        return "".join([*parts, text[begin:]])
+        return _replaced(text, self.pseudonyms, self.sizes)
 
     def unveil(self, text: str) -> str:
         """Put the ids of the registry's homes back in place of their pseudonyms."""
-        ids = {secret: plain for plain, secret in self.pseudonyms.items()}
-        return _PSEUDONYM.sub(lambda match: ids.get(match[0], match[0]), text)
+        return _replaced(text, self.ids, (_PSEUDONYM_LENGTH,))
 
     def veil_payload(self, payload: bytes) -> bytes | None:
         """Give as much of a payload as may be kept, without ids; None where one could hide in it."""
@@ -126,6 +117,21 @@ class Privacy:
             case Route.CONTROL:
                 return self.topics.pause(home)
         return f"{self.topics.root}/dwellings/{home}"
+
+
+def _replaced(text: str, names: Mapping[str, str], sizes: Sequence[int]) -> str:
+    """Put other names in place of those of these sizes, wherever they stand in the words of a text."""
+    parts, begin = [], 0
+    for match in _WORD.finditer(text):
+        at, end = match.span()
+        while at < end:
+            found = next((text[at : at + n] for n in sizes if text[at : at + n] in names), None)
+            if found is None:
+                at += 1
+                continue
+            parts += [text[begin:at], names[found]]
+            begin = at = at + len(found)
+    return "".join([*parts, text[begin:]])
 
 
 def _may_be_kept(reject: Reject, payload: bytes) -> bytes | None:

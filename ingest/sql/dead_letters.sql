@@ -23,7 +23,7 @@ SELECT id, received_at, topic, payload FROM dead_letter WHERE replay_requested_a
 -- name: mark_replayed
 UPDATE dead_letter AS held SET
     replay_requested_at = NULL, replay_detail = mark.detail,
-    replayed_at = CASE WHEN mark.is_replayed THEN %(at)s ELSE held.replayed_at END
+    replayed_at = CASE WHEN mark.is_replayed THEN clock_timestamp() ELSE held.replayed_at END
 FROM unnest(%(ids)s::bigint[], %(are_replayed)s::boolean[], %(details)s::text[]) AS mark (id, is_replayed, detail)
 WHERE held.id = mark.id
 
@@ -57,19 +57,27 @@ SELECT id, received_at, last_seen_at, reason, topic, detail, payload, size, seen
        replay_requested_at, replay_detail
 FROM dead_letter WHERE id = %s
 
+-- name: clock
+SELECT now()
+
 -- name: request
-UPDATE dead_letter SET replay_requested_at = %(now)s
-WHERE {wanted} AND {whole} AND (%(ids)s::bigint[] IS NOT NULL OR replayed_at IS NULL)
+-- A letter that was asked for before keeps its place: whoever asked waits for it, too.
+UPDATE dead_letter SET replay_requested_at = coalesce(replay_requested_at, %(now)s)
+WHERE id IN (
+    SELECT id FROM dead_letter
+    WHERE id > %(after)s AND {wanted} AND {whole} AND (%(ids)s::bigint[] IS NOT NULL OR replayed_at IS NULL)
+    ORDER BY id LIMIT %(portion)s
+)
 RETURNING id
 
 -- name: count_cut
 SELECT count(*) FROM dead_letter WHERE {wanted} AND replayed_at IS NULL AND NOT {whole}
 
 -- name: whole
-(payload IS NOT NULL AND (octet_length(payload) < %(most)s OR octet_length(payload) = size))
+(payload IS NOT NULL AND octet_length(payload) < %(most)s)
 
 -- name: waiting
-SELECT count(*) FROM dead_letter WHERE id = ANY(%s) AND replay_requested_at IS NOT NULL
+SELECT count(*) FROM dead_letter WHERE replay_requested_at <= %s
 
 -- name: outcome
 SELECT replayed_at >= %(now)s AS is_replayed, split_part(replay_detail, ': ', 1) AS outcome, count(*) AS letters,

@@ -40,7 +40,10 @@ DELETE FROM {table} WHERE time < %s AND time <= %s
 -- name: delete_dead_letters
 WITH gone AS (
     DELETE FROM dead_letter
-    WHERE id IN (SELECT id FROM dead_letter WHERE received_at < %(before)s ORDER BY received_at LIMIT %(most)s)
+    -- FOR UPDATE: those that another removes meanwhile do not count towards the portion.
+    WHERE id IN (
+        SELECT id FROM dead_letter WHERE received_at < %(before)s ORDER BY received_at LIMIT %(most)s FOR UPDATE
+    )
     RETURNING seen
 ), counted AS (
     SELECT count(*) AS letters, coalesce(sum(seen), 0)::bigint AS readings FROM gone

@@ -22,12 +22,14 @@ from harness.facts import NOW, spot_message
 from harness.judge import ledger
 from harness.service import Service, run_command
 from harness.waiting import eventually
+from structlog.testing import capture_logs
 
 from ingest.audit_report import as_text
 from ingest.database import Connection, connect
 from ingest.errors import Verdict, judge
+from ingest.metrics import Metrics
 from ingest.migrate import HYPERTABLES, find_server, migrate
-from ingest.retention import Rule, purge_dead_letters, retain, rules_of, try_lock
+from ingest.retention import Retention, Rule, purge_dead_letters, retain, rules_of, try_lock
 from ingest.transaction import SQL, RawTable
 from processors.pgcopy import Column
 from processors.times import from_datetime
@@ -303,3 +305,35 @@ async def test_chunks_of_another_length_kept_by_column_lose_the_days_that_are_du
         await connection.execute("SELECT compress_chunk(c) FROM show_chunks('dwelling_reading') c")
         await retain_and_check(books, Rule("dwelling_reading", DAY), FIRST_DAY + DAY)
         assert await books.value("SELECT sum(rows) FROM removal") == 102 * (1100 - 7 * 60)
+
+
+async def test_a_purge_that_meets_the_retention_goes_on_to_the_end(database_url: str, ask: Callable[..., Any]) -> None:
+    """Letters that another has just removed are not the last ones, and are counted by who removed them."""
+    await ask(
+        "INSERT INTO dead_letter (received_at, topic, size, digest, reason, detail, last_seen_at) "
+        "SELECT now() - n * interval '1 day', 't', 0, sha256(n::text::bytea), 'unknown_asset', '', now() "
+        "FROM generate_series(1, 5) AS n"
+    )
+    async with await connect(database_url, "test") as other, await connect(database_url, "test") as connection:
+        async with other.transaction():
+            await other.execute("DELETE FROM dead_letter WHERE received_at < now() - interval '3 days 12 hours'")
+            purging = asyncio.create_task(purge_dead_letters(connection, datetime.now(UTC), portion=2))
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
+            await eventually(lambda: ask(waiting, "%dead_letter%"), lambda count: count > 0)
+        assert await purging == (3, 3)
+    assert await ask("SELECT count(*) FROM dead_letter") == 0
+
+
+async def test_a_database_that_refuses_the_retention_does_not_end_it(database_url: str) -> None:
+    """Whatever the error: it is logged, and tried again at the next pass."""
+    settings = Settings(database_url=f"{database_url}_that_is_not_there")
+    with capture_logs() as logs:
+        running = asyncio.create_task(Retention(settings, Metrics()).run())
+
+        async def told() -> bool:
+            return len(logs) >= len(rules_of(settings)) or running.done()
+
+        await eventually(told)
+        assert not running.done()
+        running.cancel()
+    assert {entry["event"] for entry in logs} == {"retention_postponed"}

@@ -70,6 +70,12 @@ def test_no_id_is_left_wherever_it_stands(text: str) -> None:
     assert not any(home in veiled for home in IDS)
 
 
+@given(SCRAPS.map(lambda text: text.replace("xyz", "beef")))
+def test_what_was_veiled_is_unveiled_wherever_it_stands(text: str) -> None:
+    """Also where a pseudonym stands beside letters and digits that it could begin with."""
+    assert PRIVACY.unveil(PRIVACY.veil(text)) == text
+
+
 def test_without_homes_nothing_is_veiled() -> None:
     """A registry of car parks alone has no ids to hide."""
     assert Privacy.of(Registry(), TOPICS, KEY).veil("hut-01") == "hut-01"
