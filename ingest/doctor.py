@@ -59,6 +59,9 @@ def judge_configuration(settings: Settings, registry: Registry, misspelt: Sequen
     parts = [plural(len(registry.car_park), "car park"), plural(bays, "bay"), plural(len(registry.dwelling), "home")]
     found = f"{settings.registry}: {', '.join(parts)}"
     checks = [ok("registry", f"{found}, {refusing} of them without consent" if registry.dwelling else found)]
+    if not (registry.car_park or registry.dwelling):
+        remedy = "list car parks or homes in ARCEAUX_REGISTRY (docs/registry.md)"
+        checks = [warning("registry", f"{found}: all that is sent becomes dead letters", remedy)]
     if misspelt:
         remedy = "correct or remove them; docs/settings.md lists those there are"
         checks.append(warning("settings", f"no settings of Arceaux: {some(misspelt)}", remedy))
@@ -87,9 +90,10 @@ async def _ask_database(
     try:
         checks += judge_server(url, await ask_server(connection))
         tables = await ask_tables(connection)
-    except (psycopg.OperationalError, psycopg.InterfaceError):
-        raise  # the connection, not the question
     except psycopg.Error as error:
+        if connection.closed:
+            raise
+        # A right, a table or a lock is missing; not the server.
         return [*checks, judge_unasked("tables" if checks else "database", describe(error))], None
     return [*checks, *judge_tables(tables, registry, settings.client_id, filters, datetime.now(UTC))], tables
 

@@ -60,7 +60,7 @@ def judge_absent(url: str, reason: str) -> list[Check]:
 
 def judge_unasked(what: str, reason: str) -> Check:
     """Judge questions that the server did not answer."""
-    return unknown(what, f"could not be asked for: {reason}", "mend what is said above, and the role's rights")
+    return unknown(what, f"could not be asked for: {reason}", "mend that, or the role's rights, and try again")
 
 
 def judge_server(url: str, facts: ServerFacts) -> list[Check]:

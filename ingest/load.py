@@ -126,7 +126,8 @@ async def load_world(connection: Connection, layout: Layout) -> World:
         _set_figure(world, -1, capacity, free, occupied, unknown, FIGURE_STATUSES[0], False, [], observed_at)  # noqa: FBT003 - a row
     sensors = {asset: number for number, asset in enumerate(layout.terms.assets)}
     for asset, *attention in await _rows(connection, "attention"):
-        _set_attention(world, sensors[asset], *attention)
+        if asset in sensors:
+            _set_attention(world, sensors[asset], *attention)
     return world
 
 

@@ -129,6 +129,7 @@ class Settler:
     async def _change_registry(self, registry: Registry, privacy: Privacy) -> None:
         self._new_registry = None
         self._layout, self._world = await self._store.take_up(registry, privacy, self.gate)
+        self._noise = Noise()  # a topic may lead elsewhere now, or nowhere
         self._metrics.forget_figures()
         log.info("registry_taken_up", car_parks=len(registry.car_park), dwellings=len(registry.dwelling))
         self._on_registry(registry)

@@ -132,9 +132,9 @@ class Sources(NamedTuple):
         return since
 
     def of_homes(self, layout: Layout) -> tuple[int, ...]:
-        """Give the counts of homes' sensors; of what is noisy, homes are counted."""
-        noisy = sum(layout.sensor_of(topic) == NO_ASSET for topic in self.noisy)
-        return tuple(noisy if code == _NOISY else count for code, count in enumerate(self.homes))
+        """Give the counts of homes' sensors; of what is noisy, homes are counted, each once."""
+        noisy = {layout.home_of(topic) for topic in self.noisy} - {NO_ASSET}
+        return tuple(len(noisy) if code == _NOISY else count for code, count in enumerate(self.homes))
 
 
 def observe(
@@ -170,8 +170,10 @@ def _fading(age: Int64s) -> Float64s:
 
 def judge(health: Health, layout: Layout, of: Sources, now: int, clock: int) -> Health:
     """Tell the state of every sensor; age is judged as of `clock`, and what begins now began at `now`."""
-    sensors = layout.terms.is_sensor
-    holds = {code: condition & sensors for code, condition in _holds(health, layout, of, clock).items()}
+    holds = _holds(health, layout, of, clock)
+    # A counter that no figure rests on is a sensor while it is noisy: the stream suffers from it all the same.
+    sensors = layout.terms.is_sensor | holds[_NOISY]
+    holds = {code: condition & sensors for code, condition in holds.items()}
     state = np.select(list(holds.values()), list(holds), default=_OK).astype(np.uint8)
     held = np.bitwise_or.reduce([condition.astype(np.uint8) << code for code, condition in holds.items()])
     began = np.where(state == health.state, health.since, now)

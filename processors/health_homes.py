@@ -23,6 +23,7 @@ _JUDGED_EVERY: Final = 10_000_000
 _STUCK_AFTER: Final = 24 * 3_600_000_000
 _STUCK_READINGS: Final = 20
 _STATES: Final = tuple(SensorState)
+_OK, _SILENT, _STUCK = map(_STATES.index, (SensorState.OK, SensorState.SILENT, SensorState.STUCK))
 
 
 class Watched(NamedTuple):
@@ -43,11 +44,12 @@ class HomeHealth:
     def __init__(self) -> None:
         self.counts = (0,) * len(_STATES)
         self._judged_at = NEVER
-        # By sensor: its newest time, the value it told last, since when and how often in a row.
+        # By sensor: its newest time, the value it told last, since when and how often in a row, its state.
         self._heard_at = np.empty(0, dtype=np.int64)
         self._value = np.empty(0, dtype=np.float64)
         self._same_since = np.empty(0, dtype=np.int64)
         self._same = np.empty(0, dtype=np.int32)
+        self._state = np.empty(0, dtype=np.uint8)
 
     def observe(self, readings: Records) -> None:
         """Take READING records in order of time."""
@@ -71,16 +73,22 @@ class HomeHealth:
         watched = look()
         size = len(watched.varies)
         self._grow(size)
+        heard_at, same_since, same, state = (
+            array[:size] for array in (self._heard_at, self._same_since, self._same, self._state)
+        )
         # What was never heard is waited for from now on; what pauses, or has no consent, from when it may speak again.
-        begins = np.flatnonzero((self._heard_at[:size] == NEVER) | watched.is_paused | ~watched.consents)
-        self._heard_at[begins], self._same_since[begins], self._same[begins] = clock, clock, 0
-        heard_at, age = self._heard_at[:size], clock - self._heard_at[:size]
+        waits = (heard_at == NEVER) | ~watched.consents | (watched.is_paused & (state != _SILENT))
+        begins = waits & (~watched.consents | (state != _STUCK))
+        heard_at[waits] = clock
+        same_since[begins], same[begins] = clock, 0
+        age = clock - heard_at
         silent = (watched.patience > 0) & (age > watched.patience)
-        is_same = (heard_at - self._same_since[:size] >= _STUCK_AFTER) & (self._same[:size] >= _STUCK_READINGS)
-        stuck = watched.varies & is_same & (age <= _STUCK_AFTER) & ~silent
-        counted = {SensorState.SILENT: int(silent.sum()), SensorState.STUCK: int(stuck.sum())}
-        counted[SensorState.OK] = int(watched.consents.sum()) - sum(counted.values())
-        self.counts = tuple(counted.get(state, 0) for state in _STATES)
+        is_same = (heard_at - same_since >= _STUCK_AFTER) & (same >= _STUCK_READINGS)
+        stuck = watched.varies & is_same & (age <= _STUCK_AFTER)
+        # A pause changes no count, or the counts would tell of it.
+        judged = ~watched.is_paused
+        state[judged] = np.select([silent, stuck], [_SILENT, _STUCK], _OK)[judged]
+        self.counts = tuple(np.bincount(state[watched.consents], minlength=len(_STATES)).tolist())
 
     def _grow(self, size: int) -> None:
         if size > len(self._heard_at):
@@ -90,3 +98,4 @@ class HomeHealth:
             self._value = np.append(self._value, np.full(more, np.nan))
             self._same_since = np.append(self._same_since, np.full(more, NEVER))
             self._same = np.append(self._same, np.zeros(more, dtype=np.int32))
+            self._state = np.append(self._state, np.full(more, _OK, dtype=np.uint8))

@@ -131,6 +131,11 @@ class Layout:
             return NO_ASSET
         return target.asset + (len(self.spot_id) if target.route is Route.COUNT else 0)
 
+    def home_of(self, topic: str) -> int:
+        """Give the home of a topic, by its index; NO_ASSET where it is none."""
+        target = self.routes.get(topic)
+        return NO_ASSET if target is None or not target.is_home else target.asset
+
 
 def _int64s(values: object) -> Int64s:
     return np.fromiter(values, dtype=np.int64)  # type: ignore[call-overload,no-any-return] # any iterable of ints

@@ -221,6 +221,18 @@ async def test_what_is_away_is_a_problem_and_the_rest_is_checked(
     assert broker.url in without_database["broker"][0]["found"]
 
 
+async def test_a_table_that_is_locked_is_no_absent_server(database_url: str, service_settings: dict[str, str]) -> None:
+    """What the server answered before is told, and the error; nobody is sent to start what runs."""
+    impatient = service_settings | {"ARCEAUX_DATABASE_URL": f"{database_url}?options=-c%20lock_timeout%3D100"}
+    with psycopg.connect(database_url) as connection:
+        connection.execute("LOCK TABLE arceaux.ledger IN ACCESS EXCLUSIVE MODE")
+        checks = await examine(impatient)
+    assert status_of(checks, "database") == "ok"
+    assert status_of(checks, "database schema") == "ok"
+    assert status_of(checks, "tables") == "unknown"
+    assert "lock timeout" in checks["tables"][0]["found"]
+
+
 async def test_a_missing_schema_is_a_problem(server: TestServer, service_settings: dict[str, str]) -> None:
     """The remedy is `arceaux migrate`, and what the tables would tell is unknown."""
     url = server.create_empty()
@@ -274,6 +286,13 @@ async def test_a_role_without_rights_is_a_problem(
     assert "DELETE on" in checks["database rights"][0]["found"]
     assert status_of(checks, "tables") == "unknown"
     assert "permission denied" in checks["tables"][0]["found"]
+
+
+async def test_an_empty_registry_is_a_warning(registry_path: Path) -> None:
+    """It is a right one, and yet nothing that is sent would be stored."""
+    await asyncio.to_thread(registry_path.write_text, "")
+    checks = await examine(NOBODY | {"ARCEAUX_REGISTRY": str(registry_path)})
+    assert status_of(checks, "registry") == "warning"
 
 
 async def test_topics_that_lead_nowhere_are_told_and_homes_only_counted(broker: Mosquitto, registry_path: Path) -> None:

@@ -15,7 +15,17 @@ from harness.judge import assert_figures, ledger
 from harness.service import Service
 from harness.waiting import eventually
 
+from ingest import load
+from ingest.database import connect
+from processors.health import STATES
+from processors.layout import Layout
+from processors.privacy import Privacy
+from processors.sensors import Sensors
+from schemas.registry import load_registry
+from schemas.topics import Topics
+
 TOPIC = "city/live/health"
+KEY = b"k" * 32
 CAR_PARKS = """
 [[car_park]]
 code = "ANTI"
@@ -182,3 +192,15 @@ async def test_homes_are_counted_and_never_named(running: Service, broker: Mosqu
     (pseudonym,) = {str(await ask("SELECT pseudonym FROM dwelling"))}
     told = str(figure) + str(await ask("SELECT * FROM attention")) + running.page("/metrics")
     assert [name for name in ("hut-01", pseudonym, "kitchen", "antigone") if name in told] == []
+
+
+async def test_attention_of_another_registrys_sensors_is_no_hindrance(database_url: str, registry_path: Path) -> None:
+    """A worker of another name and registry may write while this one loads: it starts all the same."""
+    registry = load_registry(registry_path)
+    privacy = Privacy.of(registry, Topics("city"), KEY)
+    async with await connect(database_url, "test") as connection:
+        ids = await load.register(connection, registry, privacy)
+        layout = Layout.of(registry, ids, privacy, Sensors(KEY))
+        await connection.execute("INSERT INTO attention VALUES ('GONE/X-1', 'stuck', now()), ('COME', 'stuck', now())")
+        world = await load.load_world(connection, layout)
+    assert [STATES[code] for code in world.health.state if code] == ["stuck"]

@@ -18,6 +18,7 @@ from unit.worlds import (
     QUAY_SPOT,
     SECOND,
     SPOTS,
+    TOPICS,
     count,
     decoded_of,
     event,
@@ -28,6 +29,7 @@ from processors.availability import quality_names
 from processors.columns import NEVER
 from processors.decode import Decoded
 from processors.health import FLAPPING_FROM, STATES, Health, troubles
+from processors.noise import Noisy
 from processors.reduce import Moment, World, reduce
 from schemas.live import Domain, SensorState
 from schemas.registry import Registry
@@ -54,12 +56,14 @@ class City:
         rejected: tuple[Row, ...] = (),
         clock: int | None = None,
         catching_up: bool = False,
+        noisy: tuple[str, ...] = (),
     ) -> "City":
-        """Take a batch; `rejected` are events refused for their time."""
+        """Take a batch; `rejected` are events refused for their time, `noisy` topics of sources that are too loud."""
         decoded: Decoded = decoded_of(rows, counts)
         if rejected:
             decoded = replace(decoded, heard_events=decoded_of([*rows, *rejected]).events)
-        moment = Moment(now=now, clock=now if clock is None else clock, catching_up=catching_up)
+        loud = {topic: Noisy(NOW, 100.0) for topic in noisy}
+        moment = Moment(now=now, clock=now if clock is None else clock, catching_up=catching_up, noisy=loud)
         reduced = reduce(self.world, LAYOUT, decoded, moment)
         self.world, self.is_new, self.is_empty = reduced.world, reduced.is_health_new, reduced.is_empty
         self.spots_to_write = reduced.changed_spots.tolist()
@@ -318,6 +322,29 @@ def test_the_first_state_that_holds_is_told() -> None:
     calm = last + 10 * MINUTE
     assert city.take(calm).state() == (SensorState.LOW_BATTERY, calm)
     assert city.take(calm + HOUR).state() == (SensorState.SILENT, last + 10 * SECOND)
+
+
+def test_whoever_is_noisy_comes_first() -> None:
+    """Also a counter that no figure rests on, which is no sensor otherwise; a state of its own, and counted."""
+    city = City().take(NOW, said(NOW))
+    topics = (TOPICS.spot("ANTI", "P-01"), TOPICS.count("ANTI"), TOPICS.count("COME"))
+    city.take(NOW + 2 * HOUR, noisy=topics)
+    assert city.state() == city.state(SPOTS + ANTI) == city.state(COUNTER) == (SensorState.NOISY, NOW)
+    counts = city.world.health.counts
+    assert counts is not None
+    assert counts[Domain.PARKING][STATES.index(SensorState.NOISY)] == len(topics)
+    city.take(NOW + 3 * HOUR)
+    assert city.state() == (SensorState.SILENT, NOW)
+    assert city.state(SPOTS + ANTI) == (SensorState.OK, NEVER)
+
+
+def test_a_noisy_home_is_one_whichever_of_its_topics_is_loud() -> None:
+    """Packs and presses of one home are one home."""
+    city = City().take(NOW, noisy=(TOPICS.senml("hut-01"), TOPICS.pause("hut-01"), TOPICS.senml("hut-0")))
+    counts = city.world.health.counts
+    assert counts is not None
+    assert counts[Domain.DWELLINGS][STATES.index(SensorState.NOISY)] == 2
+    assert counts[Domain.PARKING][STATES.index(SensorState.NOISY)] == 0
 
 
 def test_sensors_are_judged_once_a_second() -> None:

@@ -114,6 +114,26 @@ def test_a_home_in_a_pause_is_not_silent() -> None:
     assert watch.counts(NOW + DAY + 16 * MINUTE) == {SensorState.OK: 1, SensorState.SILENT: 3}
 
 
+def test_a_pause_changes_no_count() -> None:
+    """What was silent or stuck when it began counts so until it ends: else the numbers would tell of the pause."""
+    watch = Watch()
+    for minute in MINUTES:
+        watch.counts(NOW + minute * MINUTE)
+        watch.say(NOW + minute * MINUTE, (TEMPERATURE, 20.5), (HUMIDITY, 40 + minute))
+    began = NOW + DAY + MINUTE
+    before = watch.counts(began)
+    assert before == {SensorState.OK: 2, SensorState.SILENT: 1, SensorState.STUCK: 1}
+    gate = paused(watch.household.pseudonym("hut-01"), Pause(began))
+    for seconds in range(10, 300, 10):
+        assert watch.counts(began + seconds * SECOND, gate=gate) == before
+        watch.say(began + seconds * SECOND, (HUMIDITY, seconds))
+    ended = began + HOUR
+    assert watch.counts(ended, gate=gate) == before
+    assert watch.counts(ended + MINUTE) == before
+    watch.say(ended + MINUTE, (TEMPERATURE, 20.4), (POWER, 1.0))
+    assert watch.counts(ended + 2 * MINUTE) == {SensorState.OK: 4}
+
+
 def test_a_home_without_consent_is_not_counted() -> None:
     """Not even as being there; with consent again it is waited for anew."""
     watch = Watch()
