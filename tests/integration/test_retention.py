@@ -307,8 +307,11 @@ async def test_chunks_of_another_length_kept_by_column_lose_the_days_that_are_du
         assert await books.value("SELECT sum(rows) FROM removal") == 102 * (1100 - 7 * 60)
 
 
-async def test_a_purge_that_meets_the_retention_goes_on_to_the_end(database_url: str, ask: Callable[..., Any]) -> None:
+async def test_a_purge_that_meets_the_retention_goes_on_to_the_end(
+    database_url: str, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Letters that another has just removed are not the last ones, and are counted by who removed them."""
+    monkeypatch.setattr("ingest.retention._PORTION", 2)
     await ask(
         "INSERT INTO dead_letter (received_at, topic, size, digest, reason, detail, last_seen_at) "
         "SELECT now() - n * interval '1 day', 't', 0, sha256(n::text::bytea), 'unknown_asset', '', now() "
@@ -317,7 +320,7 @@ async def test_a_purge_that_meets_the_retention_goes_on_to_the_end(database_url:
     async with await connect(database_url, "test") as other, await connect(database_url, "test") as connection:
         async with other.transaction():
             await other.execute("DELETE FROM dead_letter WHERE received_at < now() - interval '3 days 12 hours'")
-            purging = asyncio.create_task(purge_dead_letters(connection, datetime.now(UTC), portion=2))
+            purging = asyncio.create_task(purge_dead_letters(connection, datetime.now(UTC)))
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
             await eventually(lambda: ask(waiting, "%dead_letter%"), lambda count: count > 0)
         assert await purging == (3, 3)
