@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from schemas.settings import Settings
 
 _LOOK_AGAIN = 0.2
+_LARGEST_ID = 2**63 - 1
 
 commands = typer.Typer(help="What could not be used: look at it, replay it, purge it.", no_args_is_help=True)
 
@@ -62,7 +63,9 @@ def list_(
 
 @commands.command()
 def show(
-    number: Annotated[int, typer.Argument(metavar="ID", help="Its id, as listed.")], *, as_json: Json = False
+    number: Annotated[int, typer.Argument(metavar="ID", max=_LARGEST_ID, help="Its id, as listed.")],
+    *,
+    as_json: Json = False,
 ) -> None:
     """Show one dead letter: its payload, and what was wrong with it."""
     from ingest import dead_letter_queries as queries
@@ -84,7 +87,7 @@ def show(
 @commands.command()
 def replay(
     ids: Annotated[
-        list[int] | None, typer.Argument(metavar="[ID]...", help="These; else all that were not yet.")
+        list[int] | None, typer.Argument(metavar="[ID]...", max=_LARGEST_ID, help="These; else all that were not yet.")
     ] = None,
     *,
     reason: OfReason = None,
@@ -168,7 +171,15 @@ def _selection(
 ) -> "Selection":
     from ingest.dead_letter_queries import Selection
 
+    if topic is not None and not _is_filter(topic):
+        raise ConfigurationError("--topic: expected an MQTT filter, such as city/parking/+/count")
     return Selection(ids, reason, topic, _moment(since, "--since"), _moment(before, "--before"))
+
+
+def _is_filter(text: str) -> bool:
+    *above, last = text.split("/")
+    is_wild = any({"+", "#"} & set(level) and level != "+" for level in above)
+    return text.isprintable() and not is_wild and (last in {"+", "#"} or not {"+", "#"} & set(last))
 
 
 def _moment(text: str | None, option: str) -> datetime | None:

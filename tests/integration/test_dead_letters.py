@@ -175,3 +175,22 @@ async def test_dead_letters_are_listed_shown_and_purged(
     assert await ask("SELECT count(*) FROM dead_letter") == 0
     audit = await run_command("audit", settings=service.settings)
     assert audit.returncode == 0, audit.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("list", "--topic", "city/#/count"), "--topic: expected an MQTT filter"),
+        (("list", "--topic", "city/parking+"), "--topic: expected an MQTT filter"),
+        (("list", "--topic", "\udcff"), "--topic: expected an MQTT filter"),
+        (("replay", str(2**63)), "9223372036854775807"),
+        (("show", str(2**63)), "9223372036854775807"),
+    ],
+)
+async def test_wrong_usage_is_told_before_any_connection(arguments: tuple[str, ...], fault: str) -> None:
+    """With exit status 2 and without a traceback; nothing listens where it would connect to."""
+    settings = {"ARCEAUX_DATABASE_URL": "postgresql://127.0.0.1:1/nowhere", "COLUMNS": "200"}
+    done = await run_command("deadletters", *arguments, settings=settings)
+    assert done.returncode == 2, done.stderr
+    assert fault in done.stderr
+    assert "Traceback" not in done.stderr
