@@ -8,7 +8,7 @@ WORKERS ?= 2
 COMMUNITY := tests/community/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types format check bench lock clean
+.PHONY: help setup run test lint types format check chaos bench lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ types: setup ## Check types, strictly
 	@$(BIN)/mypy
 
 check: lint types test ## Everything that has to be green
+
+chaos: setup ## Run the faults in their long form; ONLY='word,word' and SEED=number choose
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(if $(ONLY),--only '$(ONLY)') $(if $(SEED),--seed $(SEED))
 
 bench: setup ## Measure messages a second and CPU a message
 	@$(BIN)/arceaux bench

@@ -12,6 +12,7 @@ _PACE: Final = 0.005
 """mosquitto writes one packet a time. While reads follow each other closely, waiting this long after a small one lets
 the kernel gather the next: a few milliseconds of latency buy most of the CPU."""
 _ANSWER_WITHIN: Final = 10.0
+_LOOK_EVERY: Final = 0.5
 
 
 AnswerT = TypeVar("AnswerT", bound=mqtt5.Packet)
@@ -125,19 +126,22 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     async def keep_alive(self, seconds: float) -> None:
-        """Ping while idle and end a dead connection; returns when the connection ends."""
+        """Ping when nothing was sent for half of these seconds; where no answer comes within them, end it.
+
+        Returns when the connection ends.
+        """
         pinged_at: float | None = None
         while not self.lost.done():
             now = self._loop.time()
             if pinged_at is not None and self._last_read > pinged_at:
                 pinged_at = None
-            if pinged_at is None and now - max(self._last_write, 0.0) >= seconds / 2:
+            if pinged_at is None and now - self._last_write >= seconds / 2:
                 self.write(mqtt5.PingReqPacket().write())
                 pinged_at = now
             # A pause of our own keeps the answer unread: that is no dead connection.
-            if pinged_at is not None and now - pinged_at > _ANSWER_WITHIN and not self._is_held():
-                self.abort(f"no answer to a ping for {_ANSWER_WITHIN:.0f} s")
-            await asyncio.wait([self.lost], timeout=seconds / 4)
+            if pinged_at is not None and now - pinged_at > seconds and not self._is_held():
+                self.abort(f"no answer to a ping for {seconds:.0f} s")
+            await asyncio.wait([self.lost], timeout=_LOOK_EVERY)
 
     def _end_pace(self) -> None:
         self._is_paced = False

@@ -13,18 +13,32 @@ from ingest.errors import ArceauxError, Verdict, describe, judge
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 SCHEMA: Final = "arceaux"
+WRITER: Final = "writer"
+ASIDE: Final = "aside"
+PUBLISHER: Final = "publisher"
+"""What a connection of the service is for; the name of its worker follows."""
 _OPTIONS: Final = (
     f"-c search_path={SCHEMA},public -c timezone=UTC -c statement_timeout=30s -c lock_timeout=5s"
     " -c idle_in_transaction_session_timeout=60s"
+    # The server's side, too, has to notice that a machine is gone: its session holds locks until then.
+    " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 )
+_MOST_NAME_BYTES: Final = 63
 
 log = structlog.get_logger()
 
 
-async def connect(url: str, purpose: str, session: Literal["read-write", "any"] = "read-write") -> Connection:
+def session_name(purpose: str) -> str:
+    """Give the name by which the server knows a connection."""
+    return f"arceaux {purpose}".encode("ascii", "replace")[:_MOST_NAME_BYTES].decode()
+
+
+async def connect(
+    url: str, purpose: str, options: str = "", *, session: Literal["read-write", "any"] = "read-write"
+) -> Connection:
     """Open a connection in autocommit mode, to a server that takes writes unless `any` will do.
 
-    Options in the URL come after ours.
+    `options` come after ours, and those of the URL after both.
     """
     own = conninfo_to_dict(url).get("options") or ""
     return await psycopg.AsyncConnection.connect(
@@ -36,12 +50,12 @@ async def connect(url: str, purpose: str, session: Literal["read-write", "any"] 
         keepalives_count=3,
         tcp_user_timeout=15_000,
         target_session_attrs=session,
-        application_name=f"arceaux {purpose}",
-        options=f"{_OPTIONS} {own}",
+        application_name=session_name(purpose),
+        options=f"{_OPTIONS} {options} {own}",
     )
 
 
-async def connect_patiently(url: str, purpose: str) -> Connection:
+async def connect_patiently(url: str, purpose: str, options: str = "") -> Connection:
     """Open a connection, waiting for a server that is absent, with back-off.
 
     Raises ArceauxError for what waiting does not mend, such as a wrong password.
@@ -49,7 +63,7 @@ async def connect_patiently(url: str, purpose: str) -> Connection:
     backoff = Backoff()
     while True:
         try:
-            return await connect(url, purpose)
+            return await connect(url, purpose, options)
         except (psycopg.Error, OSError) as error:
             if judge(error, 1) is not Verdict.RETRY:
                 raise ArceauxError(f"database: {describe(error)}; check ARCEAUX_DATABASE_URL") from None

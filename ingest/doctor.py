@@ -75,7 +75,10 @@ def judge_configuration(settings: Settings, registry: Registry, misspelt: Sequen
 async def _examine_database(settings: Settings, registry: Registry) -> tuple[list[Check], TableFacts | None]:
     """Give the checks and what the tables hold, None where they could not be read."""
     try:
-        async with asyncio.timeout(_DATABASE_PATIENCE), await connect(settings.database_url, "doctor", "any") as server:
+        async with (
+            asyncio.timeout(_DATABASE_PATIENCE),
+            await connect(settings.database_url, "doctor", session="any") as server,
+        ):
             return await _ask_database(server, settings, registry)
     except (psycopg.Error, OSError, TimeoutError) as error:
         return judge_absent(hide_password(settings.database_url), _reason(error)), None

@@ -25,7 +25,8 @@ from schemas.delivery import Delivery
 from schemas.settings import BrokerAddress
 
 SESSION_EXPIRY: Final = 7 * 24 * 3600
-KEEP_ALIVE: Final = 30
+KEEP_ALIVE: Final = 6
+"""Short, so that a connection which died without a word is noticed soon: figures and acknowledgements wait for it."""
 MAX_PACKET_SIZE: Final = 8 * 1024 * 1024
 """A broker drops what is larger without a word, so its own limit has to be below this (deploy/mosquitto.conf)."""
 _OWN_PACKET_ID: Final = 1

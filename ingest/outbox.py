@@ -1,5 +1,6 @@
 """Which live figures are due at the broker: reads the outbox tables, remembers what was acknowledged. No MQTT."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from schemas.live import MOST_ATTENTION, CarParkFigure, CityFigure, HealthFigure
 from schemas.topics import Topics
 
 _SQL: Final = load_queries("publisher.sql")
+_ANSWER_SECONDS: Final = 40
+"""Longer than every time-out of the server: by then it is gone, though nothing on the way says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,14 @@ class Outbox:
 
     async def try_lock(self) -> bool:
         """Become the one publisher of the deployment, unless another is."""
-        row = await (await self._connection.execute(_SQL["try_lock"])).fetchone()
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            row = await (await self._connection.execute(_SQL["try_lock"])).fetchone()
         return bool(row and row[0])
 
     async def load(self) -> list[Figure]:
         """Give all figures, and read which revisions the broker has acknowledged."""
-        self.acknowledged = dict(await (await self._connection.execute(_SQL["published"])).fetchall())
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            self.acknowledged = dict(await (await self._connection.execute(_SQL["published"])).fetchall())
         return await self._figures(every=True)
 
     async def newer(self) -> list[Figure]:
@@ -53,7 +58,11 @@ class Outbox:
         new = [figure for figure in figures if figure.revision > self.acknowledged.get(figure.topic, 0)]
         at = datetime.now(UTC)
         history = [{**figure.row, "at": at} for figure in new if figure.row]
-        async with self._connection.transaction(), self._connection.cursor() as cursor:
+        async with (
+            asyncio.timeout(_ANSWER_SECONDS),
+            self._connection.transaction(),
+            self._connection.cursor() as cursor,
+        ):
             await cursor.executemany(
                 _SQL["record"], [{"topic": f.topic, "revision": f.revision, "at": at} for f in figures]
             )
@@ -64,7 +73,7 @@ class Outbox:
 
     async def _figures(self, *, every: bool) -> list[Figure]:
         parameters = {"all": every, "prefix": self._topics.live(""), "topic": self._topics.live_city}
-        async with self._connection.cursor(row_factory=dict_row) as cursor:
+        async with asyncio.timeout(_ANSWER_SECONDS), self._connection.cursor(row_factory=dict_row) as cursor:
             car_parks = await (await cursor.execute(_SQL["car_parks"], parameters)).fetchall()
             cities = await (await cursor.execute(_SQL["city"], parameters)).fetchall()
             of_health = {"all": every, "topic": self._topics.live_health, "most": MOST_ATTENTION}
@@ -73,7 +82,8 @@ class Outbox:
 
     async def forget(self, topic: str) -> None:
         """Note that a topic has been cleared."""
-        await self._connection.execute(_SQL["forget"], (topic,))
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await self._connection.execute(_SQL["forget"], (topic,))
         self.acknowledged.pop(topic, None)
 
     def _car_park(self, row: dict[str, Any]) -> Figure:

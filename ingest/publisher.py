@@ -18,8 +18,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from ingest.backoff import Backoff
-from ingest.database import connect_patiently
+from ingest.database import PUBLISHER, connect_patiently
 from ingest.errors import ArceauxError, Verdict, describe, judge
+from ingest.live_client import LiveClient, RefusedError
 from ingest.metrics import Metrics
 from ingest.outbox import Figure, Outbox
 from schemas.registry import Registry
@@ -31,6 +32,10 @@ _LOOK_AGAIN: Final = 0.1
 _LOCK_EVERY: Final = 2.0
 _RESEND_OTHERS: Final = 900.0
 """Seconds after which a figure that rests on no counter is sent again."""
+_ANSWER_SECONDS: Final = 5.0
+_RETRY_REFUSED: Final = 10.0
+_IDLE_OPTION: Final = "-c idle_session_timeout=15s"
+"""Looking again keeps the session busy. One that falls silent is of a frozen process, and loses its lock."""
 _LONG_AGO: Final = float("-inf")
 _AT_LEAST_ONCE: Final = 1
 
@@ -52,6 +57,8 @@ class Publisher:
         self._sent: dict[str, Figure] = {}
         self._sent_at: dict[str, float] = {}
         self._intruded: set[str] = set()
+        self._refused_at: dict[str, float] = {}
+        self._is_refusal_told = False
 
     def changed(self) -> None:
         """Say that the outbox has something new."""
@@ -93,16 +100,19 @@ class Publisher:
             await asyncio.sleep(wait)
 
     async def _serve(self, backoff: Backoff) -> None:
-        async with await connect_patiently(self._settings.database_url, "publisher") as connection:
+        purpose = f"{PUBLISHER} {self._settings.client_id}"
+        async with await connect_patiently(self._settings.database_url, purpose, _IDLE_OPTION) as connection:
             self._is_outdated = False
+            self._refused_at.clear()
+            self._is_refusal_told = False
             outbox = Outbox(connection, self._topics)
             while not await outbox.try_lock():  # noqa: ASYNC110 - the lock is another process's, in the database
                 await asyncio.sleep(_LOCK_EVERY)
             async with self._client() as client:
                 await self._send_all(client, outbox, await outbox.load())
                 for topic in outbox.acknowledged.keys() - self._resend.keys():
-                    await self._clear(client, topic)
-                    await outbox.forget(topic)
+                    if await self._clear(client, topic):
+                        await outbox.forget(topic)
                 await self._subscribe(client)
                 log.info("publisher_ready", figures=len(self._sent))
                 backoff.reset()
@@ -111,13 +121,13 @@ class Publisher:
                     await self._publish(client, outbox)
                     watching.cancel()
 
-    async def _subscribe(self, client: aiomqtt.Client) -> None:
+    async def _subscribe(self, client: LiveClient) -> None:
         options = SubscribeOptions(qos=_AT_LEAST_ONCE, noLocal=True)
         codes = await client.subscribe(self._topics.live_filter, options=options)
         if any(getattr(code, "is_failure", False) for code in codes):
             raise aiomqtt.MqttError(f"{self._topics.live_filter} was refused: allow it to the service at the broker")
 
-    async def _publish(self, client: aiomqtt.Client, outbox: Outbox) -> None:
+    async def _publish(self, client: LiveClient, outbox: Outbox) -> None:
         """Send what is due, round by round, until the registry is another; once stopping, until nothing is due."""
         while not self._is_outdated:
             is_last = self._is_stopping
@@ -125,32 +135,60 @@ class Publisher:
             intruded, self._intruded = self._intruded, set()
             due = {topic: self._sent[topic] for topic in (*self._fading(), *intruded) if topic in self._sent}
             due |= {figure.topic: figure for figure in await outbox.newer()}
-            now = time.monotonic()
-            ready = [f for f in due.values() if now - self._sent_at.get(f.topic, _LONG_AGO) >= self._interval]
+            ready = [figure for figure in due.values() if self._is_ready(figure.topic)]
             for topic in intruded - self._sent.keys():
                 await self._clear(client, topic)
-            await self._send_all(client, outbox, ready)
-            self._intruded |= intruded & (due.keys() - {figure.topic for figure in ready})
-            if is_last and len(due) == len(ready):
+            accepted = await self._send_all(client, outbox, ready)
+            left = due.keys() - accepted
+            self._intruded |= intruded & left
+            if is_last and left <= self._refused_at.keys():
                 return
+
+    def _is_ready(self, topic: str) -> bool:
+        """Tell whether a figure may be sent now: the last one long enough ago, longer where that was refused."""
+        now = time.monotonic()
+        is_paced = now - self._sent_at.get(topic, _LONG_AGO) >= self._interval
+        return is_paced and now - self._refused_at.get(topic, _LONG_AGO) >= _RETRY_REFUSED
 
     def _fading(self) -> list[str]:
         """Give the topics whose retained figure is to be sent again before it expires."""
         now = time.monotonic()
         return [topic for topic, at in self._sent_at.items() if now - at >= self._resend.get(topic, _RESEND_OTHERS)]
 
-    async def _send_all(self, client: aiomqtt.Client, outbox: Outbox, figures: Sequence[Figure]) -> None:
-        if figures:
-            await asyncio.gather(*(self._send(client, figure) for figure in figures))
-            self._observe(figures, await outbox.record(figures))
+    async def _send_all(self, client: LiveClient, outbox: Outbox, figures: Sequence[Figure]) -> set[str]:
+        """Send figures and note those that the broker took; give their topics."""
+        taken = await asyncio.gather(*(self._send(client, figure) for figure in figures))
+        accepted = [figure for figure, is_taken in zip(figures, taken, strict=True) if is_taken]
+        if accepted:
+            self._observe(accepted, await outbox.record(accepted))
+        return {figure.topic for figure in accepted}
 
-    async def _send(self, client: aiomqtt.Client, figure: Figure) -> None:
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's own lack
-        properties.MessageExpiryInterval = round(2 * self._resend.get(figure.topic, _RESEND_OTHERS))
+    async def _send(self, client: LiveClient, figure: Figure) -> bool:
         self._sent[figure.topic], self._sent_at[figure.topic] = figure, time.monotonic()
-        await client.publish(figure.topic, figure.payload, qos=_AT_LEAST_ONCE, retain=True, properties=properties)
+        expiry = round(2 * self._resend.get(figure.topic, _RESEND_OTHERS))
+        is_taken = await self._retain(client, figure.topic, figure.payload, expiry)
+        if is_taken:
+            self._refused_at.pop(figure.topic, None)
+        else:
+            self._refused_at[figure.topic] = time.monotonic()
+        return is_taken
 
-    async def _watch(self, client: aiomqtt.Client) -> None:
+    async def _retain(self, client: LiveClient, topic: str, payload: bytes, expiry: int | None = None) -> bool:
+        """Let the broker retain a payload, for so many seconds; give whether it took it."""
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's own lack
+        if expiry is not None:
+            properties.MessageExpiryInterval = expiry
+        try:
+            await client.publish(topic, payload, qos=_AT_LEAST_ONCE, retain=True, properties=properties)
+        except RefusedError as error:
+            if not self._is_refusal_told:
+                remedy = "let the account of ARCEAUX_BROKER_URL write there"
+                log.warning("figure_refused", topics=self._topics.live_filter, reason=str(error), remedy=remedy)
+            self._is_refusal_told = True
+            return False
+        return True
+
+    async def _watch(self, client: LiveClient) -> None:
         """Note live topics on which somebody else wrote something else than we did last."""
         async for message in client.messages:
             topic = str(message.topic)
@@ -159,11 +197,14 @@ class Publisher:
                 self._intruded.add(topic)
                 self._changed.set()
 
-    async def _clear(self, client: aiomqtt.Client, topic: str) -> None:
+    async def _clear(self, client: LiveClient, topic: str) -> bool:
+        """Clear a topic that is none of ours; give whether the broker took that."""
         self._sent.pop(topic, None)
         self._sent_at.pop(topic, None)
-        await client.publish(topic, b"", qos=_AT_LEAST_ONCE, retain=True)
-        log.info("live_topic_cleared", reason="no car park of the registry")
+        is_taken = await self._retain(client, topic, b"")
+        if is_taken:
+            log.info("live_topic_cleared", reason="no car park of the registry")
+        return is_taken
 
     async def _wait_for_change(self) -> None:
         try:
@@ -180,9 +221,9 @@ class Publisher:
             if figure.arrived_at is not None:
                 self._metrics.event_to_publish.observe(now - figure.arrived_at.timestamp())
 
-    def _client(self) -> aiomqtt.Client:
+    def _client(self) -> LiveClient:
         address = self._settings.broker
-        return aiomqtt.Client(
+        return LiveClient(
             address.host,
             address.port,
             username=address.username,
@@ -191,7 +232,7 @@ class Publisher:
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=True,
             tls_context=ssl.create_default_context() if address.tls else None,
-            timeout=10,
+            timeout=_ANSWER_SECONDS,
             keepalive=30,
         )
 

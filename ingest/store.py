@@ -12,7 +12,7 @@ import structlog
 
 from ingest import load
 from ingest.backoff import Backoff
-from ingest.database import Connection, connect, connect_patiently
+from ingest.database import ASIDE, PUBLISHER, WRITER, Connection, connect, connect_patiently, session_name
 from ingest.dead_letters import requested_letters
 from ingest.errors import ArceauxError, LeaseLostError, OutdatedBatchError, SlowBatchError, Verdict, describe, judge
 from ingest.metrics import Metrics
@@ -155,9 +155,12 @@ class Store:
         return await self._until_done(read)
 
     async def _open(self, registry: Registry, privacy: Privacy) -> Start:
-        self._connection = connection = await connect_patiently(self._url, "writer")
+        self._connection = connection = await connect_patiently(self._url, f"{WRITER} {self._worker}")
         await check_schema(connection)
         log.info("database_connected", server=str(await find_server(connection)))
+        # One that is frozen in mid-transaction would hold the row until it wakes; one that is well connects again.
+        predecessors = [session_name(f"{purpose} {self._worker}") for purpose in (WRITER, ASIDE, PUBLISHER)]
+        await connection.execute(SQL["end_sessions"], (predecessors,))
         # Before the lease: to load may take long, and nobody shall take this for an idle worker's place meanwhile.
         await self._prepare(connection)
         row = await (await connection.execute(SQL["raise_lease"], (self._worker,))).fetchone()
@@ -219,7 +222,10 @@ class Store:
         while True:
             tries += 1
             try:
-                async with await connect_patiently(self._url, "lease") as connection:
+                async with (
+                    await connect_patiently(self._url, f"{ASIDE} {self._worker}") as connection,
+                    asyncio.timeout(_ATTEMPT_SECONDS),
+                ):
                     return await use(connection)
             except (psycopg.Error, OSError) as error:
                 if judge(error, tries) is not Verdict.RETRY:
@@ -228,7 +234,7 @@ class Store:
 
     async def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = await connect(self._url, "writer")
+            self._connection = await connect(self._url, f"{WRITER} {self._worker}")
             await self._prepare(self._connection)
         return self._connection
 

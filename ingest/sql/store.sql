@@ -1,3 +1,8 @@
+-- name: end_sessions
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+  AND application_name = ANY(%s)
+
 -- name: raise_lease
 INSERT INTO worker (name, lease, batch) VALUES (%s, 1, 0)
 ON CONFLICT (name) DO UPDATE SET lease = worker.lease + 1

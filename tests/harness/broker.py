@@ -44,7 +44,7 @@ class Mosquitto:
         self.port = free_port()
         self.url = f"mqtt://{LOOPBACK}:{self.port}"
         self._directory = directory
-        self._persistence = persistence
+        self.persistence = persistence
         self._options = options
         self._program = find_mosquitto()
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,7 +56,7 @@ class Mosquitto:
         self._directory.chmod(0o777)
         configuration = self._directory / "mosquitto.conf"
         configuration.write_text(
-            _CONFIGURATION.format(port=self.port, directory=self._directory, persistence=str(self._persistence).lower())
+            _CONFIGURATION.format(port=self.port, directory=self._directory, persistence=str(self.persistence).lower())
             + ("user root\n" if os.geteuid() == 0 else "")
             + "".join(f"{option}\n" for option in self._options)
         )
@@ -70,6 +70,11 @@ class Mosquitto:
             self._process.send_signal(number)
             self._process.wait(20)
             self._process = None
+
+    def reload(self) -> None:
+        """Let the broker read its access list again; connections stay."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def _await_listening(self, deadline: float) -> None:
         while True:

@@ -3,17 +3,21 @@
 import asyncio
 import itertools
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg import sql
 
 from harness.missing import missing
 from ingest.database import connect
 from ingest.migrate import migrate
+from simulators.cluster import locate_cluster
 from simulators.database import EmbeddedDatabase, PostgresInstall, embedded_postgres, find_timescaledb
 from simulators.ports import free_port
 
@@ -38,9 +42,10 @@ class TestServer:
 
     def __init__(self, kind: str, directory: Path) -> None:
         self.kind = kind
-        install = find_install(kind)
+        self._install = install = find_install(kind)
         settings = {name: value for name, value in _FAST.items() if install.timescaledb or "." not in name}
         self._server = EmbeddedDatabase(install, directory, free_port(), settings)
+        self._cluster = locate_cluster(install, directory)
         self._numbers = itertools.count(1)
 
     def start(self) -> None:
@@ -48,14 +53,57 @@ class TestServer:
         self._server.start()
         asyncio.run(self._migrate())
 
+    def stop(self) -> None:
+        """Shut the server down."""
+        self._server.stop()
+
+    def start_again(self) -> None:
+        """Start the server that was stopped."""
+        self._server.start()
+
     def remove(self) -> None:
         """Stop the server and delete what it stored."""
         self._server.remove()
 
-    @property
-    def server(self) -> EmbeddedDatabase:
-        """The server itself, for faults."""
-        return self._server
+    def crash(self) -> None:
+        """End the server at once, as a crash does, and start it again; it recovers from its log."""
+        self._processes()[0].send_signal(signal.SIGQUIT)
+        self._server.stop()
+        self._server.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop all of the server's processes where they stand, while the context lasts."""
+        processes = self._processes()
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    def administer(self, statement: str) -> None:
+        """Run a statement as the server's administrator, even while it is read-only."""
+        self._administer(sql.SQL(statement), "-c default_transaction_read_only=off")
+
+    def make_directory(self, name: str) -> Path:
+        """Make a directory that the server can reach."""
+        place = self._cluster.parent / name
+        place.mkdir()
+        return place
+
+    def give(self, path: Path) -> None:
+        """Let the server own a file or directory."""
+        if (account := self._install.account) is not None:
+            os.chown(path, account.uid, account.gid)
+
+    def _processes(self) -> list[psutil.Process]:
+        """Give the server's processes, the one that starts the others first."""
+        lock = (self._cluster / "postmaster.pid").read_text(encoding="utf-8")
+        postmaster = psutil.Process(int(lock.split("\n", 1)[0]))
+        return [postmaster, *postmaster.children(recursive=True)]
 
     def create(self) -> str:
         """Make a database from the template; gives its URL."""
@@ -77,9 +125,9 @@ class TestServer:
         async with await connect(self._server.url, "test") as connection:
             await migrate(connection, timedelta(days=8))
 
-    def _administer(self, statement: sql.Composed) -> None:
+    def _administer(self, statement: sql.SQL | sql.Composed, options: str = "") -> None:
         url = self._server.url.rsplit("/", 1)[0] + "/postgres"
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(url, autocommit=True, options=options) as connection:
             connection.execute(statement)
 
 

@@ -1,26 +1,99 @@
-"""A TCP proxy in the test's own process that can cut connections at a chosen moment."""
+"""A TCP proxy in the test's own process that stops, cuts and freezes connections at a chosen packet or statement."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import Enum
 from urllib.parse import urlsplit
 
+from harness.wire import Cutter, Frame, Measure, measure_answer, measure_mqtt, measure_request, peer_of
 from simulators.ports import LOOPBACK
+
+_READ = 65536
+
+
+class Origin(Enum):
+    """Who says something."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class Link:
+    """One connection by way of the proxy. While it is held, nothing is forwarded either way, and nothing closed."""
+
+    def __init__(self, client: asyncio.StreamWriter) -> None:
+        self.peer: str | None = None
+        self.writers = {Origin.SERVER: client}
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self.is_cut = False
+
+    async def wait(self) -> None:
+        """Wait until it flows; raises ConnectionAbortedError where it was cut."""
+        await self.flowing.wait()
+        if self.is_cut:
+            raise ConnectionAbortedError
+
+    def cut(self) -> None:
+        """End it at once, to both sides."""
+        self.is_cut = True
+        for writer in self.writers.values():
+            writer.transport.abort()
+        self.flowing.set()
+
+
+class Breakpoint:
+    """The next frame of this kind, from this side of this peer's connection; the whole connection stops there."""
+
+    def __init__(self, peer: str | None, origin: Origin, kind: str, text: bytes, passing: float) -> None:
+        self._peer = peer
+        self._wanted = (origin, kind)
+        self._text = text
+        self._reached: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
+        self.passing = passing
+
+    async def reached(self, seconds: float = 20) -> None:
+        """Wait until a connection has stopped here."""
+        async with asyncio.timeout(seconds):
+            await asyncio.shield(self._reached)
+
+    def is_at(self, link: Link, origin: Origin, frame: Frame) -> bool:
+        """Tell whether this is the frame."""
+        is_peer = self._peer in (None, link.peer)
+        return is_peer and (origin, frame.kind) == self._wanted and self._text in frame.data
+
+    def stop(self, link: Link) -> None:
+        """Hold the connection that came here."""
+        link.flowing.clear()
+        self._reached.set_result(link)
+
+    def release(self) -> None:
+        """Let the connection go on, with what was withheld."""
+        self._reached.result().flowing.set()
+
+    def cut(self) -> None:
+        """Cut the connection; what was withheld is never sent."""
+        self._reached.result().cut()
 
 
 class Proxy:
-    """Forwards connections to a server; `through` gives the server's URL by way of it."""
+    """Forwards connections to a broker or a database; `through` gives its URL by way of here."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
         self._target = (address.hostname, address.port)
         self._url = url
+        self._is_mqtt = address.scheme == "mqtt"
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._handlers: set[asyncio.Task[None]] = set()
-        self._cut_after: bytes | None = None
-        self._cut_on = b""
-        self.cuts = 0
+        self._links: set[Link] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._breakpoints: list[Breakpoint] = []
+        self._open = asyncio.Event()
+        self._open.set()
+        self.forwarded: Counter[tuple[str | None, Origin, str]] = Counter()
+        """How many frames went through, by peer, origin and kind."""
 
     async def open(self) -> None:
         """Listen on a free port."""
@@ -30,70 +103,99 @@ class Proxy:
         """Stop listening and cut what is open."""
         assert self._server is not None
         self._server.close()
-        self.cut_all()
-        if self._handlers:
-            await asyncio.wait(self._handlers, timeout=10)
+        self.cut()
+        self.admit()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=10)
 
     @property
     def through(self) -> str:
-        """The server's URL by way of this proxy."""
+        """The server's URL by way of this proxy, in the clear."""
         assert self._server is not None
         port = self._server.sockets[0].getsockname()[1]
-        return self._url.replace(f":{self._target[1]}", f":{port}")
+        url = self._url.replace(f":{self._target[1]}", f":{port}")
+        return url if self._is_mqtt else f"{url}{'&' if '?' in url else '?'}sslmode=disable&gssencmode=disable"
 
-    def cut_answer_to(self, request: bytes, on: bytes) -> None:
-        """Let the next request that holds these bytes through, and cut the connection when the answer comes.
+    def stop_at(
+        self, peer: str | None, origin: Origin, kind: str, text: bytes = b"", *, passing: float = 0
+    ) -> Breakpoint:
+        """Stop the peer's connection at the next such frame that holds the text, once; None stands for any peer.
 
-        Only on a connection over which the bytes `on` have gone before.
+        `passing` is the part of it that is still let through: 0 withholds it, 1 stops right after it.
         """
-        self._cut_after, self._cut_on = request, on
+        made = Breakpoint(peer, origin, kind, text, passing)
+        self._breakpoints.append(made)
+        return made
 
-    def cut_all(self) -> None:
-        """Cut every connection now."""
-        for writer in list(self._writers):
-            writer.transport.abort()
+    def cut(self) -> None:
+        """Cut every connection now, and forget where to stop."""
+        self._breakpoints.clear()
+        for link in list(self._links):
+            link.cut()
+
+    def freeze(self) -> None:
+        """Let every connection be half-open for good: nothing is forwarded, nothing closed; new ones wait."""
+        self._open.clear()
+        for link in self._links:
+            link.flowing.clear()
+
+    def admit(self) -> None:
+        """Let new connections through again; frozen ones stay frozen."""
+        self._open.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._handlers.add(task)
-        task.add_done_callback(self._handlers.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        link = Link(writer)
+        self._links.add(link)
         try:
-            there = await asyncio.open_connection(*self._target)
+            await self._open.wait()
+            there, link.writers[Origin.CLIENT] = await asyncio.open_connection(*self._target)
+            pumps = [
+                asyncio.create_task(self._pump(link, Origin.CLIENT, reader)),
+                asyncio.create_task(self._pump(link, Origin.SERVER, there)),
+            ]
+            # Whichever side ends first, by whatever error, ends the connection.
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            link.cut()
+            await asyncio.gather(*pumps, return_exceptions=True)
         except OSError:
-            writer.transport.abort()
-            return
-        writers = {writer, there[1]}
-        self._writers |= writers
-        doomed = asyncio.Event()
-        forward = asyncio.create_task(self._forward(reader, there[1], doomed))
-        backward = asyncio.create_task(self._backward(there[0], writer, doomed))
-        # Whichever side ends first, by whatever error, ends the connection.
-        await asyncio.wait([forward, backward], return_when=asyncio.FIRST_COMPLETED)
-        for end in writers:
-            end.transport.abort()
-        self._writers -= writers
-        await asyncio.gather(forward, backward, return_exceptions=True)
+            pass  # the server is away, which its client has to see as such
+        finally:
+            link.cut()
+            self._links.discard(link)
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event) -> None:
-        sent = b""
-        while data := await reader.read(65536):
-            sent = sent if self._cut_on and self._cut_on in sent else sent + data
-            if self._cut_after and self._cut_after in data and self._cut_on in sent:
-                self._cut_after = None
-                doomed.set()
-            writer.write(data)
-            await writer.drain()
+    async def _pump(self, link: Link, origin: Origin, reader: asyncio.StreamReader) -> None:
+        cutter = Cutter(self._measure(origin))
+        while data := await reader.read(_READ):
+            for frame in cutter.take(data):
+                if link.peer is None:
+                    link.peer = peer_of(frame)
+                await self._forward(link, origin, frame)
+            await link.writers[origin].drain()
+        await link.wait()  # what is half-open does not tell that the other side has left
 
-    async def _backward(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event
-    ) -> None:
-        while data := await reader.read(65536):
-            if doomed.is_set():
-                self.cuts += 1
-                return
-            writer.write(data)
+    async def _forward(self, link: Link, origin: Origin, frame: Frame) -> None:
+        writer, data = link.writers[origin], frame.data
+        await link.wait()
+        stop = next((one for one in self._breakpoints if one.is_at(link, origin, frame)), None)
+        if stop is not None:
+            self._breakpoints.remove(stop)
+            passing = round(len(data) * stop.passing)
+            writer.write(data[:passing])
             await writer.drain()
+            data = data[passing:]
+            stop.stop(link)
+            await link.wait()
+        writer.write(data)
+        self.forwarded[link.peer, origin, frame.kind] += 1
+
+    def _measure(self, origin: Origin) -> Measure:
+        if self._is_mqtt:
+            return measure_mqtt
+        return measure_request if origin is Origin.CLIENT else measure_answer
 
 
 @asynccontextmanager

@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
+
 from simulators.ports import free_port
 
 
@@ -70,6 +72,29 @@ class Service:
             return 0
         self.process.send_signal(number)
         return await self.wait()
+
+    def kill(self) -> None:
+        """End it by SIGKILL, if it runs."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def freeze(self) -> None:
+        """Stop it where it stands, by SIGSTOP; its connections stay open."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    @property
+    def resident(self) -> int:
+        """Resident memory in bytes."""
+        assert self.process is not None
+        return psutil.Process(self.process.pid).memory_info().rss
 
     async def wait(self, seconds: float = 30) -> int:
         """Wait for its end; gives the exit status."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from chaos.catalogue import SCENARIOS
 from harness.missing import missing
 from typer.core import TyperCommand, TyperGroup
 from unit.pages import DOCS, ROOT, first_names, names, page, plain, section, table, text
@@ -385,3 +386,8 @@ def test_no_file_names_a_package_registry() -> None:
         content = path.read_bytes()
         found += [f"{path.relative_to(ROOT)}: {host}" for host in REGISTRY_HOSTS if host.encode() in content]
     assert found == []
+
+
+def test_every_fault_run_is_told() -> None:
+    """The table of faults is the catalogue, in its order."""
+    assert [row[0] for row in table(section(page("faults.md"), "## The faults"))] == list(SCENARIOS)
