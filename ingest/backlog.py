@@ -22,8 +22,9 @@ _LONGEST: Final = 600 * _SECOND
 class Backlog:
     """Decides whether expiry is held, and as of when freshness is judged meanwhile."""
 
-    def __init__(self, committed_at: int) -> None:
-        """`committed_at` is when the last batch before this process was committed."""
+    def __init__(self, committed_at: int, longest: int = _LONGEST) -> None:
+        """`committed_at` is when the last batch before this process was committed; `longest`, for how long to hold."""
+        self._longest = longest
         self._clock = committed_at
         self._settled_until = committed_at
         self._gap_began = committed_at
@@ -77,7 +78,7 @@ class Backlog:
             self._is_gap_open = self._is_gap_open and not self._is_connected
         elif self.is_overrun and not self._is_spent:
             self._hold(now)
-        if self._held_since is not None and now - self._held_since > _LONGEST:
+        if self._held_since is not None and now - self._held_since > self._longest:
             self._held_since, self._is_spent = None, True
         if self._held_since is None:
             self._clock = now

@@ -149,7 +149,7 @@ async def _until_replayed(settings: "Settings", connection: "Connection", reques
         task = progress.add_task("replaying", total=await queries.waiting(connection, requested_at))
         while left := await queries.waiting(connection, requested_at):
             progress.update(task, completed=(progress.tasks[task].total or left) - left)
-            if await queries.is_at_work(connection, settings.client_id):
+            if await queries.is_writer_at_work(connection):
                 await asyncio.sleep(_LOOK_AGAIN)
                 continue
             registry = registry_of(settings)

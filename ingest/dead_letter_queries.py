@@ -105,10 +105,10 @@ async def outcome(connection: Connection, ids: Sequence[int], requested_at: date
     return await _rows(connection, "outcome", {"ids": list(ids), "now": requested_at})
 
 
-async def is_at_work(connection: Connection, worker: str) -> bool:
-    """Tell whether a service holds this worker's place."""
+async def is_writer_at_work(connection: Connection) -> bool:
+    """Tell whether a service is at work, under whatever name."""
     async with connection.transaction():
-        row = await (await connection.execute(_SQL["try_worker"], (worker,))).fetchone()
+        row = await (await connection.execute(_SQL["try_writing"])).fetchone()
     return not (row and row[0])
 
 

@@ -54,6 +54,7 @@ async def ask_tables(connection: Connection) -> TableFacts:
         workers=tuple(Worker(*row) for row in await _rows(connection, "workers")),
         spots={(code, label): at for code, label, at in await _rows(connection, "spots")},
         counters={code: at for code, at in await _rows(connection, "counters") if isinstance(at, datetime)},
+        attention=dict(await _rows(connection, "attention")),
         dead_letters=tuple(
             DeadLetters(Reason(reason), new, repeats)
             for reason, new, repeats in await _rows(connection, "dead_letters")

@@ -6,11 +6,21 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ingest.doctor_report import Check, ok, plural, problem, some, warning
+from schemas.live import SensorState
 from schemas.reasons import EXPLANATIONS, Reason
 from schemas.registry import CarPark, Registry
 
 _RECENT: Final = timedelta(minutes=5)
 _STALLED: Final = timedelta(minutes=1)
+_CURES: Final = {
+    SensorState.NOISY: "see what it sends so often; `noise` above tells what can be set at the broker",
+    SensorState.DUPLICATE_IDENTITY: "find the second device of that name, and give it a topic of its own",
+    SensorState.CLOCK_SKEW: "set the device's or its gateway's clock",
+    SensorState.STUCK: "look after the sensor, or set stuck_after in ARCEAUX_REGISTRY",
+    SensorState.FLAPPING: "look after the sensor and what stands near it",
+    SensorState.LOW_BATTERY: "change the battery, or set low_battery in ARCEAUX_REGISTRY",
+}
+_COUNTER: Final = " (counter)"
 _ENOUGH_ROWS: Final = 100_000
 """Readings below which the size of the database is mostly that of an empty one."""
 
@@ -40,12 +50,14 @@ class TableFacts:
     """What the tables hold.
 
     `spots` and `counters` give the newest event time of the bays, by code and label, and of the counters, by code, that
-    ever spoke. `size` is the database's, in bytes; `held` the readings in it, `added` those of the last day.
+    ever spoke; `attention` names those in trouble, by state, newest first. `size` is the database's, in bytes; `held`
+    the readings in it, `added` those of the last day.
     """
 
     workers: tuple[Worker, ...]
     spots: Mapping[tuple[str, str], datetime]
     counters: Mapping[str, datetime]
+    attention: Mapping[str, Sequence[str]]
     dead_letters: tuple[DeadLetters, ...]
     size: int
     held: int
@@ -59,6 +71,7 @@ def judge_tables(
     return [
         judge_worker(facts.workers, client_id, filters),
         *judge_silence(facts, registry, now),
+        *judge_attention(facts.attention),
         *judge_dead_letters(facts.dead_letters),
         judge_growth(facts.size, facts.held, facts.added),
     ]
@@ -98,11 +111,13 @@ def judge_silence(facts: TableFacts, registry: Registry, now: datetime) -> list[
     never: list[str] = []
     silent: list[str] = []
     registered = 0
+    skewed = facts.attention.get(SensorState.CLOCK_SKEW, ())
     for park in registry.car_park:
         for name, at, patience in _sources(park, facts):
             registered += 1
             if at is None:
-                never.append(name)
+                # One whose clock is wrong speaks, and yet nothing that it says can be used.
+                never += [] if name.removesuffix(_COUNTER) in skewed else [name]
             elif patience and now - at > patience:
                 silent.append(name)
     checks = []
@@ -115,6 +130,14 @@ def judge_silence(facts: TableFacts, registry: Registry, now: datetime) -> list[
         remedy = "look after battery and radio, or raise heartbeat or stale_after in ARCEAUX_REGISTRY"
         checks.append(warning("silent", f"{len(silent):,} of {registered:,} bays and counters: {some(silent)}", remedy))
     return checks or [ok("never heard or silent", f"none of {registered:,} bays and counters")]
+
+
+def judge_attention(attention: Mapping[str, Sequence[str]]) -> list[Check]:
+    """Name the sensors that the service finds in trouble; the silent ones are judged by the registry."""
+    return [
+        warning(state, f"{plural(len(assets), 'sensor')}: {some(assets)}", _CURES[SensorState(state)])
+        for state, assets in attention.items()
+    ]
 
 
 def judge_dead_letters(letters: Sequence[DeadLetters]) -> list[Check]:
@@ -148,7 +171,7 @@ def _sources(park: CarPark, facts: TableFacts) -> list[tuple[str, datetime | Non
         for spot in park.all_spots()
     ]
     if park.basis == "count":
-        sources.append((f"{park.code} (counter)", facts.counters.get(park.code), park.stale_after))
+        sources.append((f"{park.code}{_COUNTER}", facts.counters.get(park.code), park.stale_after))
     return sources
 
 

@@ -68,6 +68,7 @@ class Metrics:
             "missing_upstream_messages", "Messages of its bays that were lost before they reached us.", "car_park"
         )
         self._health_shown_at = NEVER
+        self._noise_shown: Mapping[str, Noisy] = {}
         self._show_zeros()
 
     def committed(self, outcome: Outcome, seconds: float, now: float) -> None:
@@ -102,6 +103,9 @@ class Metrics:
 
     def show_noise(self, layout: Layout, noisy: Mapping[str, Noisy]) -> None:
         """Name the noisy sources by their assets; homes are one."""
+        if noisy == self._noise_shown:
+            return
+        self._noise_shown = noisy
         self.noisy.clear()
         for topic, (_, rate) in noisy.items():
             sensor = layout.sensor_of(topic)

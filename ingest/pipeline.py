@@ -63,8 +63,9 @@ class Pipeline:
         while True:
             gathered = await self._decoded.get()
             await self._settle(gathered)
-            if time.monotonic() - looked_at >= _LOOK_FOR_REPLAYS and not self._is_stopping:
-                await self._settler.replay()
+            if time.monotonic() - looked_at >= _LOOK_FOR_REPLAYS:
+                while not self._is_stopping and await self._settler.replay() and self._decoded.empty():
+                    pass  # the stream comes first, but while it has nothing more come
                 looked_at = time.monotonic()
             self._decoded.task_done()
 
@@ -99,6 +100,7 @@ class Pipeline:
         if deliveries and self._window.will_return(deliveries[0].epoch):
             self._gate_ahead = self._settler.gate
             return
+        self._settler.listen(deliveries)
         settled = await self._settler.settle(gathered)
         if settled is not gathered:
             self._gate_ahead = settled.decoded.homes.gate

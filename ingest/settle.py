@@ -34,6 +34,8 @@ from schemas.registry import Registry
 from schemas.settings import Settings
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_SLACK: Final = timedelta(days=2)
+"""Letters are removed by whole days, and up to an hour later."""
 
 log = structlog.get_logger()
 
@@ -71,7 +73,7 @@ class Settler:
         self._store, self._backlog, self._metrics = store, backlog, metrics
         self._limits = _limits(settings)
         # As long as a dead letter may be replayed, a pause that its reading lies in has to be known.
-        self._pauses_kept = self._limits.max_lateness + settings.retention_dead_letters // _MICROSECOND
+        self._pauses_kept = (settings.max_lateness + settings.retention_dead_letters + _SLACK) // _MICROSECOND
         self._window_ratio = window_ratio
         self._on_change, self._on_registry = on_change, on_registry
         self._noise = Noise()
@@ -93,6 +95,13 @@ class Settler:
             if decoded.homes.newcomers:
                 await self._store.register(decoded.homes.newcomers)
         return Gathered(deliveries, letters, layout, gate, gap, decoded)
+
+    def listen(self, deliveries: Sequence[Delivery]) -> None:
+        """Note who has sent what, for the case that it is too much."""
+        topics, was = [delivery.topic for delivery in deliveries], self._noise
+        self._noise = was.heard(topics, self._layout.routes, _now(), is_busy=self._backlog.is_overrun)
+        if self._noise.noisy.keys() - was.noisy.keys():
+            log.warning("sources_noisy", count=len(self._noise.noisy), remedy="see arceaux_noisy_messages_per_second")
 
     async def settle(self, gathered: Gathered) -> Gathered:
         """Settle a batch by the registry in force, however often that changes meanwhile; give it as it was settled."""
@@ -142,7 +151,7 @@ class Settler:
 
     async def _settle_once(self, gathered: Gathered) -> None:
         """Reduce, commit, adopt."""
-        moment = self._moment(() if gathered.letters else gathered.deliveries)
+        moment = self._moment()
         homes = self._layout.homes
         homes.judge(self.gate, moment.now, moment.clock)
         reduced = reduce(self._world, self._layout, gathered.decoded, moment)
@@ -169,7 +178,7 @@ class Settler:
             return reduced, await self._store.commit(batch, self._is_outdated)
         except PoisonError:
             poison = await self._find_poison(batch)
-        moment = self._moment(())
+        moment = self._moment()
         reduced = reduce(self._world, self._layout, reduced.decoded.without(poison), moment)
         return reduced, await self._store.commit(self._batch(reduced, gathered), self._is_outdated)
 
@@ -185,14 +194,8 @@ class Settler:
                 raise
             return [(route, readings, str(error)) for route, readings in batch.reduced.decoded.readings.items()]
 
-    def _moment(self, deliveries: Sequence[Delivery]) -> Moment:
-        """Tell when it is, and who is noisy now that these have arrived."""
-        moment = self._backlog.judge(_now(), self._window_ratio())
-        was, is_overrun = self._noise, self._backlog.is_overrun
-        self._noise = was.heard([d.topic for d in deliveries], self._layout.routes, moment.now, is_busy=is_overrun)
-        if self._noise.noisy.keys() - was.noisy.keys():
-            log.warning("sources_noisy", count=len(self._noise.noisy), remedy="see arceaux_noisy_messages_per_second")
-        return replace(moment, noisy=self._noise.noisy)
+    def _moment(self) -> Moment:
+        return replace(self._backlog.judge(_now(), self._window_ratio()), noisy=self._noise.noisy)
 
     def _is_outdated(self) -> bool:
         return self._new_registry is not None

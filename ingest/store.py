@@ -239,9 +239,9 @@ class Store:
         return self._connection
 
     async def _prepare(self, connection: Connection) -> None:
-        """Make the temporary tables, and show for as long as the connection lasts that this worker is at work."""
+        """Make the temporary tables, and show for as long as the connection lasts that a writer is at work."""
         await connection.execute(SQL["stage_tables"])
-        await connection.execute(SQL["share_worker"], (self._worker,))
+        await connection.execute(SQL["share_writing"])
 
     async def _after_failure(self, error: Exception, tries: int, backoff: Backoff) -> None:
         """Wait before the next try, on a new connection; or raise what cannot be tried again."""

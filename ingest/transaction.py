@@ -215,7 +215,8 @@ async def _write_figures(connection: Connection, batch: Batch) -> None:
             row = (city, capacity, free, occupied, unknown, _time(observed_at))
             await connection.execute(SQL["upsert_city"], row)
             continue
-        arrived_at = _time(reduced.arrived_at[index].item())
+        # What is replayed arrived long ago: the delay of its publication is no delay of ours.
+        arrived_at = None if batch.marks else _time(reduced.arrived_at[index].item())
         flags = (FIGURE_STATUSES[status], stale, quality_names(quality))
         counts = (free, occupied, unknown, capacity)
         rows.append((layout.car_park_id[index].item(), *counts, *flags, _time(observed_at), arrived_at))

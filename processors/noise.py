@@ -38,7 +38,7 @@ class Noise:
             return self
         began = now if self.began is None else self.began
         counts = self.counts + Counter(topic for topic in topics if topic in registered) if is_busy else self.counts
-        total = self.total + len(topics)
+        total = self.total + len(topics) * is_busy
         if now - began < SPAN:
             return type(self)(began, total, counts, self.noisy)
         seconds = (now - began) / _SECOND

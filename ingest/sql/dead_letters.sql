@@ -84,5 +84,5 @@ SELECT replayed_at >= %(now)s AS is_replayed, split_part(replay_detail, ': ', 1)
        min(replay_detail) AS example
 FROM dead_letter WHERE id = ANY(%(ids)s) GROUP BY 1, 2 ORDER BY 3 DESC, 2
 
--- name: try_worker
-SELECT pg_try_advisory_xact_lock(hashtextextended('arceaux.worker.' || %s, 0))
+-- name: try_writing
+SELECT pg_try_advisory_xact_lock(hashtextextended('arceaux.writer', 0))

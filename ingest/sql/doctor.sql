@@ -39,6 +39,9 @@ SELECT code, label, observed_at FROM spot_state JOIN spot ON spot.id = spot_id J
 -- name: counters
 SELECT code, greatest(free_at, total_at, status_at) FROM count_state JOIN car_park ON car_park.id = car_park_id
 
+-- name: attention
+SELECT state, array_agg(asset ORDER BY since DESC, asset) FROM attention WHERE state <> 'silent' GROUP BY state ORDER BY state
+
 -- name: dead_letters
 SELECT reason,
        coalesce(sum(seen) FILTER (WHERE received_at > now() - interval '1 hour'), 0)::bigint,

@@ -12,8 +12,8 @@ RETURNING lease, batch, committed_at
 UPDATE worker SET batch = %(batch)s, committed_at = CASE WHEN %(is_replay)s THEN committed_at ELSE now() END
 WHERE name = %(name)s AND lease = %(lease)s AND batch = %(batch)s - 1
 
--- name: share_worker
-SELECT pg_advisory_lock_shared(hashtextextended('arceaux.worker.' || %s, 0))
+-- name: share_writing
+SELECT pg_advisory_lock_shared(hashtextextended('arceaux.writer', 0))
 
 -- name: worker
 SELECT lease, batch, filters FROM worker WHERE name = %s

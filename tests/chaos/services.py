@@ -14,7 +14,7 @@ from chaos.scenario import Scale
 _IN_ITS_START = 0.25
 _LOCKS = """
 SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
-WHERE locktype = 'advisory' AND datname = current_database()
+WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND datname = current_database()
 """
 _LOCK_SECONDS = 20
 """After which a frozen publisher has certainly lost its lock."""

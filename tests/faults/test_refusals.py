@@ -23,6 +23,7 @@ topic readwrite city/dwellings/#
 topic readwrite city/status/#
 topic readwrite end-of-retained/#
 topic read city/live/#
+topic write city/live/health
 topic write city/live/parking
 topic write city/live/parking/ANTI
 topic write city/live/parking/FOCH
@@ -97,5 +98,5 @@ async def test_a_refused_figure_does_not_keep_the_service_from_ending(
     """SIGTERM publishes what the broker takes, and ends with 0."""
     await eventually(lambda: asyncio.to_thread(lambda: running.log), lambda log: "figure_refused" in log)
     assert await running.stop() == 0
-    assert await ask("SELECT count(*) FROM publication") == 3
+    assert await ask("SELECT count(*) FROM publication") == 4
     assert proxy.forwarded[PUBLISHER, Origin.CLIENT, "DISCONNECT"] == 1

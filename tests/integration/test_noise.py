@@ -73,6 +73,7 @@ class Stream:
         for _ in range(seconds):
             self.now += SECOND
             batch = [Delivery(1, 1, topic, PAYLOADS[topic], retain=False, received_at=self.now) for topic in topics]
+            self.settler.listen(batch)
             await self.settler.settle(await self.settler.decode(batch, self.settler.gate, self.backlog.gap))
 
     async def take_up(self, registry: str) -> None:
@@ -125,7 +126,7 @@ async def test_above_capacity_noisy_sources_are_named_and_homes_counted(
     with structlog.testing.capture_logs() as logs:
         await stream.settle(ALL, 9)
         assert await stream.named() == set()
-        await stream.settle(ALL, 2)
+        await stream.settle(ALL, 3)
     (logged,) = [record for record in logs if record["event"] == "sources_noisy"]
     assert logged["log_level"] == "warning"
     assert await stream.named() == {"FOCH/A-01", "ANTI"}
@@ -135,7 +136,7 @@ async def test_above_capacity_noisy_sources_are_named_and_homes_counted(
     assert stream.rates() == pytest.approx({"FOCH/A-01": 200, "ANTI": 150, "dwellings": 200}, rel=0.2)
     told = json.dumps(figure) + str(logs) + generate_latest(stream.metrics.registry).decode()
     assert [name for name in ("hut-01", "kitchen") if name in told] == []
-    assert (await ledger(ask))["messages"] == 16 * len(ALL)
+    assert (await ledger(ask))["messages"] == 17 * len(ALL)
     assert (await ledger(ask))["dead_lettered"] == 0
 
     stream.fullness = 0.0
@@ -155,7 +156,7 @@ async def test_within_capacity_nobody_is_noisy(stream: Stream) -> None:
 
 async def test_who_left_the_registry_is_no_noisy_home(stream: Stream) -> None:
     """A topic that leads nowhere any more is neither named nor counted; the rest is judged anew."""
-    await stream.settle(ALL, 16)
+    await stream.settle(ALL, 17)
     assert await stream.named() == {"FOCH/A-01", "ANTI"}
     before, _, _ = stream.settings.registry.read_text(encoding="utf-8").partition('[[car_park]]\ncode = "FOCH"')
     await stream.take_up(before)

@@ -182,8 +182,8 @@ async def test_a_service_that_is_still_loading_is_at_work(database_url: str, ask
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('arceaux.registry', 0))")
             opening = asyncio.create_task(store.open(registry, Privacy.of(registry, Topics("city"), KEY)))
             await eventually(lambda: ask("SELECT count(*) FROM worker WHERE lease > 0"), lambda count: count == 1)
-            assert await queries.is_at_work(connection, "arceaux")
+            assert await queries.is_writer_at_work(connection)
         await opening
         await store.close()
         # The server notices a closed connection in its own time.
-        await eventually(lambda: queries.is_at_work(connection, "arceaux"), lambda is_at_work: not is_at_work)
+        await eventually(lambda: queries.is_writer_at_work(connection), lambda is_at_work: not is_at_work)

@@ -1,5 +1,6 @@
 """The doctor's judgement of what the tables hold: the worker, silence, dead letters, growth."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from ingest.doctor_tables import (
     DeadLetters,
     TableFacts,
     Worker,
+    judge_attention,
     judge_dead_letters,
     judge_growth,
     judge_silence,
@@ -16,6 +18,7 @@ from ingest.doctor_tables import (
     judge_tables,
     judge_worker,
 )
+from schemas.live import SensorState
 from schemas.reasons import EXPLANATIONS, Reason
 from schemas.registry import Registry
 
@@ -34,6 +37,7 @@ ALL_HEARD = TableFacts(
     workers=(),
     spots={("A", "1"): NOW, ("A", "2"): NOW - timedelta(minutes=59), ("A", "3"): NOW, ("Q", "1"): NOW},
     counters={"C": NOW - timedelta(minutes=9)},
+    attention={},
     dead_letters=(),
     size=1,
     held=0,
@@ -90,7 +94,7 @@ def test_a_service_that_does_not_commit_while_sensors_speak(
 
 def test_nobody_silent_is_well() -> None:
     """Within the heartbeat, and for ever where a sensor speaks only on change."""
-    facts = TableFacts((), {**ALL_HEARD.spots, ("Q", "1"): NOW - timedelta(days=400)}, ALL_HEARD.counters, (), 1, 0, 0)
+    facts = replace(ALL_HEARD, spots={**ALL_HEARD.spots, ("Q", "1"): NOW - timedelta(days=400)})
     (check,) = judge_silence(facts, REGISTRY, NOW)
     assert check.status is Status.OK
     assert "none of 5 bays and counters" in check.found
@@ -99,11 +103,25 @@ def test_nobody_silent_is_well() -> None:
 def test_the_never_heard_and_the_silent_are_told_apart_and_named() -> None:
     """Bays by their heartbeat, counters by stale_after; what the registry does not list does not count."""
     spots = {("A", "1"): NOW - timedelta(minutes=61), ("A", "2"): NOW, ("GONE", "1"): NOW - timedelta(days=9)}
-    facts = TableFacts((), spots, {"C": NOW - timedelta(minutes=11)}, (), 1, 0, 0)
+    facts = replace(ALL_HEARD, spots=spots, counters={"C": NOW - timedelta(minutes=11)})
     never, silent = judge_silence(facts, REGISTRY, NOW)
     assert (never.status, silent.status) == (Status.WARNING, Status.WARNING)
     assert never.found == "2 of 5 bays and counters: A/3, Q/1"
     assert silent.found == "2 of 5 bays and counters: A/1, C (counter)"
+
+
+def test_sensors_in_trouble_are_named_with_a_cure() -> None:
+    """Each state in a line; a bay with a wrong clock is not taken for one that was never heard."""
+    troubled: dict[str, list[str]] = {
+        state: ["A/3"] for state in SensorState if state not in (SensorState.OK, SensorState.SILENT)
+    }
+    for check in judge_attention(troubled):
+        assert (check.status, check.found) == (Status.WARNING, "1 sensor: A/3")
+        assert check.remedy
+    spots = {key: at for key, at in ALL_HEARD.spots.items() if key != ("A", "3")}
+    heard = replace(ALL_HEARD, spots=spots, attention={SensorState.CLOCK_SKEW: ["A/3"]})
+    (check,) = judge_silence(heard, REGISTRY, NOW)
+    assert check.status is Status.OK
 
 
 @pytest.mark.parametrize("reason", Reason)
