@@ -57,6 +57,7 @@ class Store:
         self._metrics = metrics
         self._transaction = Transaction(worker)
         self._connection: Connection | None = None
+        self._backend_pid = 0
         self._lease = 0
         self._batch = 0
         self._sent: Outcome | None = None
@@ -160,7 +161,7 @@ class Store:
         log.info("database_connected", server=str(await find_server(connection)))
         # One that is frozen in mid-transaction would hold the row until it wakes; one that is well connects again.
         predecessors = [session_name(f"{purpose} {self._worker}") for purpose in (WRITER, ASIDE, PUBLISHER)]
-        await connection.execute(SQL["end_sessions"], (predecessors,))
+        await connection.execute(SQL["end_sessions"], {"names": predecessors, "pid": None})
         # Before the lease: to load may take long, and nobody shall take this for an idle worker's place meanwhile.
         await self._prepare(connection)
         row = await (await connection.execute(SQL["raise_lease"], (self._worker,))).fetchone()
@@ -235,11 +236,15 @@ class Store:
     async def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = await connect(self._url, f"{WRITER} {self._worker}")
+            # Where the way was cut but not closed, the server still waits for the rest of a COPY, without any time-out.
+            former = {"names": [session_name(f"{WRITER} {self._worker}")], "pid": self._backend_pid}
+            await self._connection.execute(SQL["end_sessions"], former)
             await self._prepare(self._connection)
         return self._connection
 
     async def _prepare(self, connection: Connection) -> None:
         """Make the temporary tables, and show for as long as the connection lasts that a writer is at work."""
+        self._backend_pid = connection.info.backend_pid
         await connection.execute(SQL["stage_tables"])
         await connection.execute(SQL["share_writing"])
 

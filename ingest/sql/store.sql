@@ -1,7 +1,7 @@
 -- name: end_sessions
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
-  AND application_name = ANY(%s)
+  AND application_name = ANY(%(names)s) AND (pid = %(pid)s OR %(pid)s::integer IS NULL)
 
 -- name: raise_lease
 INSERT INTO worker (name, lease, batch) VALUES (%s, 1, 0)

@@ -84,9 +84,9 @@ class TestServer:
                 with suppress(psutil.NoSuchProcess):
                     process.resume()
 
-    def administer(self, statement: str) -> None:
+    async def administer(self, statement: str) -> None:
         """Run a statement as the server's administrator, even while it is read-only."""
-        self._administer(sql.SQL(statement), "-c default_transaction_read_only=off")
+        await asyncio.to_thread(self._administer, sql.SQL(statement), "-c default_transaction_read_only=off")
 
     def make_directory(self, name: str) -> Path:
         """Make a directory that the server can reach."""

@@ -36,6 +36,10 @@ class Link:
         if self.is_cut:
             raise ConnectionAbortedError
 
+    def leave(self) -> None:
+        """End it to the client; the server is not told, and waits."""
+        self.writers[Origin.SERVER].transport.abort()
+
     def cut(self) -> None:
         """End it at once, to both sides."""
         self.is_cut = True
@@ -72,6 +76,10 @@ class Breakpoint:
     def release(self) -> None:
         """Let the connection go on, with what was withheld."""
         self._reached.result().flowing.set()
+
+    def leave(self) -> None:
+        """End the connection to the client only."""
+        self._reached.result().leave()
 
     def cut(self) -> None:
         """Cut the connection; what was withheld is never sent."""
@@ -189,6 +197,8 @@ class Proxy:
             data = data[passing:]
             stop.stop(link)
             await link.wait()
+        if writer.transport.is_closing():
+            raise ConnectionAbortedError
         writer.write(data)
         self.forwarded[link.peer, origin, frame.kind] += 1
 
