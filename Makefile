@@ -29,7 +29,7 @@ run: setup ## Run the whole city on this machine: broker, database, service, sen
 	@exec $(BIN)/arceaux demo
 
 test: setup $(COMMUNITY) ## Run every test; parts that are missing are skipped, with the reason
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 # TimescaleDB's Community edition for the migrations' tests; without npm those are skipped.
 $(COMMUNITY): tests/community/package-lock.json

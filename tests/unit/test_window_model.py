@@ -1,13 +1,15 @@
 """The acknowledgement tracker against a model of a broker: window, inbox and consumer under any schedule of faults."""
 
+import random
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 import mqtt5
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from unit.broker_model import BrokerModel
 
 from ingest.inbox import Inbox
@@ -115,6 +117,9 @@ class Commit(StrEnum):
     TOO_SLOW = "too slow"
 
 
+COMMITS = (Commit.DONE, *Commit)
+
+
 class AcknowledgementMachine(RuleBasedStateMachine):
     """Devices, a broker, a line and a service: each rule is one step of one of them, in whatever order.
 
@@ -151,10 +156,11 @@ class AcknowledgementMachine(RuleBasedStateMachine):
             self.owed |= set(range(self.published, self.published + count))
         self.published += count
 
-    @precondition(lambda self: self.service.is_connected and not self.service.inbox.is_full)
     @rule(count=COUNTS, unnumbered=st.booleans())
     def messages_arrive(self, count: int, unnumbered: bool) -> None:
-        """Let one read bring messages, perhaps one of QoS 0 before them."""
+        """Let one read bring messages, perhaps one of QoS 0 before them, unless the service has stopped reading."""
+        if not self.service.is_connected or self.service.inbox.is_full:
+            return
         down = self.broker.down
         packets: list[tuple[int | None, int]] = [(None, UNNUMBERED)] if unnumbered else []
         packets += [down.popleft() for _ in range(min(count, len(down)))]
@@ -201,7 +207,7 @@ class AcknowledgementMachine(RuleBasedStateMachine):
         """Take a batch."""
         self.service.gather()
 
-    @rule(commit=st.sampled_from([Commit.DONE, Commit.DONE, *Commit]))
+    @rule(commit=st.sampled_from(COMMITS))
     def settling_goes_on(self, commit: Commit) -> None:
         """Take a batch, begin with it, try to commit it, or learn that it is committed: whatever is next."""
         service = self.service
@@ -254,8 +260,7 @@ class AcknowledgementMachine(RuleBasedStateMachine):
         self.connection_goes_on(answered=True)
         steps = iter(range(4 * (self.published + 4)))
         while (self.broker.held or self.service.held) and next(steps, None) is not None:
-            if not self.service.inbox.is_full:
-                self.messages_arrive(WINDOW, unnumbered=False)
+            self.messages_arrive(WINDOW, unnumbered=False)
             self.gathering_goes_on()
             self.settling_goes_on(Commit.DONE)
             self.acknowledgements_arrive(WINDOW)
@@ -282,7 +287,36 @@ class RenumberingMachine(AcknowledgementMachine):
     renumbers = True
 
 
-SCHEDULES = settings(max_examples=10 * settings().max_examples, stateful_step_count=30)
+SCHEDULES = settings(max_examples=3 * settings().max_examples, stateful_step_count=30)
 TestAcknowledgements = AcknowledgementMachine.TestCase
 TestAcknowledgementsRenumbered = RenumberingMachine.TestCase
 TestAcknowledgements.settings = TestAcknowledgementsRenumbered.settings = SCHEDULES
+
+STEPS: tuple[Callable[[AcknowledgementMachine, random.Random], None], ...] = (
+    lambda model, rng: model.publish(rng.randint(1, WINDOW)),
+    lambda model, rng: model.messages_arrive(rng.randint(1, WINDOW), unnumbered=rng.random() < 0.2),
+    lambda model, rng: model.acknowledgements_arrive(rng.randint(1, WINDOW)),
+    lambda model, _: model.the_line_breaks(),
+    lambda model, rng: model.connection_goes_on(answered=rng.random() < 0.7),
+    lambda model, _: model.the_session_is_forgotten(),
+    lambda model, _: model.gathering_goes_on(),
+    lambda model, rng: model.settling_goes_on(rng.choice(COMMITS)),
+    lambda model, _: model.the_service_is_killed(),
+)
+"""Every rule."""
+
+
+@pytest.mark.parametrize("seed", [random.randrange(10**6)])
+@pytest.mark.parametrize("machine", [AcknowledgementMachine, RenumberingMachine])
+def test_thousands_of_schedules(machine: type[AcknowledgementMachine], seed: int) -> None:
+    """The same rules drawn at random, each as often as chance has it in this schedule: many more and longer ones."""
+    rng = random.Random(seed)
+    for _ in range(2000):
+        model = machine()
+        often = [rng.random() ** 2 for _ in STEPS]
+        for step in rng.choices(STEPS, often, k=60):
+            step(model, rng)
+            model.nothing_is_lost()
+            model.the_window_counts_what_is_unacknowledged()
+            model.memory_is_bounded()
+        model.teardown()
