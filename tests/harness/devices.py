@@ -95,7 +95,7 @@ class Devices:
         while True:
             try:
                 await self._converse(messages, pulse, stop)
-            except (OSError, asyncio.IncompleteReadError):
+            except OSError:
                 await asyncio.sleep(_RECONNECT)  # the broker is away: devices try again
             else:
                 return

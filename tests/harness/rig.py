@@ -105,6 +105,7 @@ class Rig:
         """Wait until all that was acknowledged is in the ledger, and compare everything with everything."""
         seconds = await self.recovered()
         self.tell("is judged")
+        await self.service.ready()
         await eventually(self._unacknowledged, lambda count: count == 0)
         await assert_figures(self.broker.url, self.ask)
         verdict = await self.verdict()
