@@ -50,7 +50,7 @@ async def restarted_without_memory(rig: Rig, scale: Scale) -> None:
     rig.broker.persistence = False
     await asyncio.to_thread(rig.broker.stop)
     await asyncio.to_thread(rig.broker.start)
-    await rig.logged("session_lost")
+    await rig.logged("broker_connected", 2)
     for number in range(scale.times):
         async with rig.stream(scale.rate):
             pass

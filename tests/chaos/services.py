@@ -11,7 +11,7 @@ from harness.waiting import eventually
 
 from chaos.scenario import Scale
 
-_IN_ITS_START = 0.25
+_IN_ITS_START = 0.5
 _LOCKS = """
 SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
 WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND datname = current_database()
