@@ -19,7 +19,7 @@ _SAFE: Final = (2, 0, 16)
 _ROOM_FOR_TOPIC: Final = 4096
 _PUBLISHER_WINDOW: Final = 20
 """Publications that the publisher's client has in flight."""
-_SLOWEST_PING: Final = 0.75 * KEEP_ALIVE
+_SLOWEST_PING: Final = 0.5 * KEEP_ALIVE + 0.5
 """Seconds until the service pings an idle connection, at the latest."""
 _WRITTEN: Final = (mqtt5.PubAckReasonCode.SUCCESS, mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS)
 _DAY: Final = 86_400

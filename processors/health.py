@@ -48,11 +48,12 @@ _OK, _NOISY, _SILENT, _DUPLICATE, _SKEW, _STUCK, _FLAPPING, _LOW = range(len(STA
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Health:
-    """Arrays of shape (n + m,) over the sensors, but for `returns`, `returned_at` (n,) and `missing` (m,).
+    """Arrays of shape (n + m,) over the sensors, but for `returns`, `returned_at` (n,), `missing` and `closed_at` (m,).
 
     `state` indexes STATES, `held` has a bit of each that holds, hidden or not; `since` is NEVER where the sensor is ok
     or was never heard. `returns` counts how often the sequence numbers of a spot went back and forth, as of
-    `returned_at`, fading. `missing` are messages missing upstream. `counts` is None until first judged.
+    `returned_at`, fading. `missing` are messages missing upstream, `closed_at` when a closed car park was last heard
+    of. `counts` is None until first judged.
     """
 
     clocks: Clocks
@@ -62,6 +63,7 @@ class Health:
     held: NDArray[np.uint8]
     since: Int64s
     missing: Int64s
+    closed_at: Int64s
     counts: Counts | None = None
     judged_at: int = NEVER
 
@@ -78,6 +80,7 @@ class Health:
             held=np.zeros(size, dtype=np.uint8),
             since=np.full(size, NEVER),
             missing=np.zeros(car_parks, dtype=np.int64),
+            closed_at=np.full(car_parks, NEVER),
         )
 
     def is_due(self, now: int) -> bool:
@@ -117,11 +120,6 @@ class Sources(NamedTuple):
     def heard_at(self) -> Int64s:
         """Newest event times of the sensors, NEVER where nothing was heard."""
         return np.append(self.spots.observed_at, self.counts.free_at)
-
-    @property
-    def same_since(self) -> Int64s:
-        """Since when they have said the same."""
-        return np.append(self.spots.since, self.counts.free_since)
 
     def noisy_since(self, layout: Layout) -> Int64s:
         """Since when they have been noisy, NEVER where they are not."""
@@ -170,6 +168,8 @@ def _fading(age: Int64s) -> Float64s:
 
 def judge(health: Health, layout: Layout, of: Sources, now: int, clock: int) -> Health:
     """Tell the state of every sensor; age is judged as of `clock`, and what begins now began at `now`."""
+    is_closed = of.counts.status == CLOSED
+    health = replace(health, closed_at=np.where(is_closed, of.counts.free_at, health.closed_at))
     holds = _holds(health, layout, of, clock)
     # A counter that no figure rests on is a sensor while it is noisy: the stream suffers from it all the same.
     sensors = layout.terms.is_sensor | holds[_NOISY]
@@ -177,7 +177,7 @@ def judge(health: Health, layout: Layout, of: Sources, now: int, clock: int) -> 
     state = np.select(list(holds.values()), list(holds), default=_OK).astype(np.uint8)
     held = np.bitwise_or.reduce([condition.astype(np.uint8) << code for code, condition in holds.items()])
     began = np.where(state == health.state, health.since, now)
-    told = [np.full(len(state), NEVER), of.noisy_since(layout), of.heard_at, of.same_since]
+    told = [np.full(len(state), NEVER), of.noisy_since(layout), of.heard_at, _same_since(health, of)]
     since = np.select([state == code for code in (_OK, _NOISY, _SILENT, _STUCK)], told, default=began)
     parking = np.bincount(state[sensors], minlength=len(STATES))
     missing = np.zeros(len(layout.car_park_id), dtype=np.int64)
@@ -193,6 +193,11 @@ def judge(health: Health, layout: Layout, of: Sources, now: int, clock: int) -> 
     )
 
 
+def _same_since(health: Health, of: Sources) -> Int64s:
+    """Give since when sensors have said the same; while a car park is closed, that is no sign of anything."""
+    return np.append(of.spots.since, np.maximum(of.counts.free_since, health.closed_at))
+
+
 def _holds(health: Health, layout: Layout, of: Sources, clock: int) -> dict[int, Bools]:
     """Tell which sensors each state holds of, in order of precedence."""
     terms, spots = layout.terms, len(layout.spot_id)
@@ -202,7 +207,6 @@ def _holds(health: Health, layout: Layout, of: Sources, clock: int) -> dict[int,
     # All that a clock far off tells is too old or not yet true, and yet the sensor speaks.
     speaks = skewed & (clock - health.clocks.odd_at <= terms.patience)
     is_fresh = (heard_at != NEVER) & (clock - heard_at <= terms.patience)
-    is_closed = np.append(np.zeros(spots, dtype=bool), of.counts.status == CLOSED)
     was = {code: (health.held[:spots] >> code & 1).astype(bool) for code in (_DUPLICATE, _FLAPPING, _LOW)}
     returns = health.returns * _fading(clock - health.returned_at)
     duplicate = returns >= np.where(was[_DUPLICATE], _RETURNS_UNTIL, _RETURNS_FROM)
@@ -213,7 +217,7 @@ def _holds(health: Health, layout: Layout, of: Sources, clock: int) -> dict[int,
         _SILENT: ~is_fresh & ~speaks & (terms.patience != FOREVER),
         _DUPLICATE: np.append(duplicate, no_counters),
         _SKEW: skewed,
-        _STUCK: (heard_at != NEVER) & (heard_at - of.same_since >= terms.stuck_after) & ~is_closed,
+        _STUCK: (heard_at != NEVER) & (heard_at - _same_since(health, of) >= terms.stuck_after),
         _FLAPPING: np.append(flapping, no_counters),
         _LOW: np.append(low, no_counters),
     }

@@ -175,9 +175,6 @@ def apply_counts(state: CountStates, counts: Records) -> tuple[CountStates, Int6
     free_since = _free_since(state, counts)
     total, total_at = _newest(state.total, state.total_at, counts, "total", counts["total"] != 0)
     status, status_at = _newest(state.status, state.status_at, counts, "status", counts["status"] != NO_STATUS)
-    # A closed car park says the same for as long as it is closed: what it says afterwards is judged from then on.
-    has_opened = (state.status == CLOSED) & (status != CLOSED)
-    free_since = np.where(has_opened, np.maximum(free_since, status_at), free_since)
     other_total_at = _other_total_at(state, total, counts)
     after = CountStates(free, free_at, free_since, total, total_at, other_total_at, status, status_at)
     changed = (

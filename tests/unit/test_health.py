@@ -149,9 +149,9 @@ def test_a_counter_that_tells_the_same_for_a_day_is_stuck() -> None:
 
 def test_a_closed_car_park_is_not_stuck() -> None:
     """Nobody drives in or out; nor is it once it opens, until it has said the same for as long again."""
-    city = counted(City(), NOW, NOW + DAY, status="closed")
+    city = counted(City(), NOW, NOW + 2 * DAY, status="closed")
     assert city.state(COUNTER) == (SensorState.OK, NEVER)
-    counted(city, NOW + 2 * DAY, NOW + 3 * DAY - MINUTE, status="open")
+    counted(city, NOW + 2 * DAY + 10 * MINUTE, NOW + 3 * DAY - 10 * MINUTE, status="open")
     assert city.state(COUNTER) == (SensorState.OK, NEVER)
     counted(city, NOW + 3 * DAY, NOW + 3 * DAY, status="open")
     assert city.state(COUNTER) == (SensorState.STUCK, NOW + 2 * DAY)
