@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from harness.broker import Mosquitto
-from harness.databases import KINDS, TestServer, asking
+from harness.databases import KINDS, TestServer, any_kind, asking
 from harness.service import Service
 from hypothesis import settings
 
@@ -19,6 +19,16 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 def pytest_make_parametrize_id(argname: str) -> str | None:
     """Leave random seeds out of the names of tests: every worker has to find the same. A failure tells its seed."""
     return argname if argname == "seed" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Spare tests marked `one_server` the other kinds of server."""
+    others = [f"[{kind}" for kind in KINDS if kind != any_kind()]
+    spared = [
+        item for item in items if item.get_closest_marker("one_server") and any(other in item.name for other in others)
+    ]
+    config.hook.pytest_deselected(items=spared)
+    items[:] = [item for item in items if item not in spared]
 
 
 REGISTRY = """

@@ -35,6 +35,11 @@ def find_install(kind: str) -> PostgresInstall:
     )
 
 
+def any_kind() -> str:
+    """Give the kind of server for tests to which it makes no difference."""
+    return "timescaledb" if find_timescaledb() else "postgresql"
+
+
 class TestServer:
     """A running server with a migrated template."""
 

@@ -18,4 +18,5 @@ async def eventually(
         if until(seen):
             return seen
         assert time.monotonic() < deadline, f"not within {seconds} s; last seen: {seen!r}"
-        await asyncio.sleep(0.02)  # between two looks at another process
+        # Between two looks at another process, which needs the time that a look at the database takes.
+        await asyncio.sleep(0.05)

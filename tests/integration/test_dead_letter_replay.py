@@ -7,12 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from harness.broker import Mosquitto
 from harness.clients import publish
 from harness.facts import NOW
 from harness.judge import assert_figures, ledger
 from harness.service import Service, run_command
 from harness.waiting import eventually
+
+pytestmark = pytest.mark.one_server
 
 BAY = "city/parking/NEWP/spots/N-1"
 NEW_PARK = """

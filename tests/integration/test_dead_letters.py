@@ -14,6 +14,8 @@ from harness.judge import ledger
 from harness.service import Service, run_command
 from harness.waiting import eventually
 
+pytestmark = pytest.mark.one_server
+
 SPOT = "city/parking/ANTI/spots/P-001"
 COUNT = "city/parking/COME/count"
 GOOD = spot_message("ANTI", "P-002", occupied=True, time=NOW)

@@ -14,6 +14,8 @@ from harness.judge import ledger
 from harness.service import Service, run_command
 from harness.waiting import eventually
 
+pytestmark = pytest.mark.one_server
+
 HOMES = """
 [[dwelling]]
 id = "hut-01"

@@ -24,6 +24,8 @@ from processors.sensors import Sensors
 from schemas.registry import load_registry
 from schemas.topics import Topics
 
+pytestmark = pytest.mark.one_server
+
 TOPIC = "city/live/health"
 KEY = b"k" * 32
 CAR_PARKS = """

@@ -27,6 +27,8 @@ from schemas.registry import load_registry
 from schemas.settings import load_settings
 from schemas.topics import Topics
 
+pytestmark = pytest.mark.one_server
+
 SECOND = 1_000_000
 BEGIN = 1_795_298_400 * SECOND
 LOUD, LOUD_COUNTER, CALM = ("city/parking/FOCH/spots/A-01", "city/parking/ANTI/count", "city/parking/ANTI/spots/P-001")

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from harness.broker import Mosquitto
 from harness.clients import publish
 from harness.facts import NOW, spot_message
@@ -30,6 +31,8 @@ from schemas.delivery import Delivery
 from schemas.registry import Registry
 from schemas.settings import Settings
 from schemas.topics import Topics
+
+pytestmark = pytest.mark.one_server
 
 HOME = """
 [[dwelling]]
