@@ -155,6 +155,8 @@ class Consumer:
                 await memory.remember(self._identity.filters)
             connection.write(self._status_packet("online"))
             self._set_subscribed()
+            # A batch is made now and not a tick later: the first one makes us ready.
+            self._inbox.wake()
             log.info("broker_connected", broker=self._address.host, session_present=session_present)
             backoff.reset()
             await connection.keep_alive(KEEP_ALIVE)

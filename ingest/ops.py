@@ -6,13 +6,16 @@ In a thread, so that a scrape answers while the event loop is busy with a batch.
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from ingest.errors import ArceauxError
+
+_LOOK_FOR_END: Final = 0.05
+"""Seconds between two looks whether to end; the end of the service waits for one."""
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -44,7 +47,7 @@ def serve_ops(host: str, port: int, registry: CollectorRegistry, is_ready: Calla
         raise ArceauxError(
             f"ops endpoint: {host}:{port} cannot be opened ({error.strerror}); set ARCEAUX_OPS_PORT"
         ) from None
-    thread = threading.Thread(target=server.serve_forever, name="ops", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(_LOOK_FOR_END,), name="ops", daemon=True)
     thread.start()
     try:
         yield f"http://{host}:{server.server_port}"
