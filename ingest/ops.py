@@ -14,7 +14,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from ingest.errors import ArceauxError
 
-_LOOK_FOR_END: Final = 0.05
+_LOOK_FOR_END: Final = 0.1
 """Seconds between two looks whether to end; the end of the service waits for one."""
 
 
