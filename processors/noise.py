@@ -37,7 +37,8 @@ class Noise:
         if not is_busy and self.began is None:
             return self
         began = now if self.began is None else self.began
-        counts = self.counts + Counter(topic for topic in topics if topic in registered) if is_busy else self.counts
+        counts = self.counts.copy()
+        counts.update(topic for topic in topics if is_busy and topic in registered)
         total = self.total + len(topics) * is_busy
         if now - began < SPAN:
             return type(self)(began, total, counts, self.noisy)
