@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from harness.broker import Mosquitto
+from harness.city import PARKING
 from harness.databases import KINDS, TestServer, any_kind, asking
 from harness.service import Service
 from hypothesis import settings
@@ -29,33 +30,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=spared)
     items[:] = [item for item in items if item not in spared]
-
-
-REGISTRY = """
-[[car_park]]
-code = "ANTI"
-name = "Antigone"
-zone = "centre"
-capacity = 40
-basis = "spots"
-spots = ["P-001..P-039"]
-
-[[car_park]]
-code = "FOCH"
-name = "Préfecture Foch"
-zone = "centre"
-capacity = 60
-basis = "spots"
-spots = ["A-01..A-60"]
-
-[[car_park]]
-code = "COME"
-name = "Comédie"
-zone = "centre"
-capacity = 664
-basis = "count"
-timezone = "Europe/Paris"
-"""
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +82,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def registry_path(tmp_path: Path) -> Path:
     """Write a small registry: two car parks by spots, one by its counter."""
     path = tmp_path / "registry.toml"
-    path.write_text(REGISTRY, encoding="utf-8")
+    path.write_text(PARKING, encoding="utf-8")
     return path
 
 

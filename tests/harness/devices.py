@@ -12,32 +12,11 @@ from urllib.parse import urlsplit
 
 import mqtt5
 
+from harness.city import PARKING
+
 Fact = tuple[str, int, tuple[float | str, ...]]
 """What was measured: the source, when (microseconds since 1970), and the values."""
-REGISTRY = """
-[[car_park]]
-code = "ANTI"
-name = "Antigone"
-zone = "centre"
-capacity = 40
-basis = "spots"
-spots = ["P-001..P-039"]
-
-[[car_park]]
-code = "FOCH"
-name = "Préfecture Foch"
-zone = "centre"
-capacity = 60
-basis = "spots"
-spots = ["A-01..A-60"]
-
-[[car_park]]
-code = "COME"
-name = "Comédie"
-zone = "centre"
-capacity = 664
-basis = "count"
-
+REGISTRY = f"""{PARKING}
 [[dwelling]]
 id = "hut-01"
 district = "antigone"

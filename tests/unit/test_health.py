@@ -1,17 +1,13 @@
 """The health of parking sensors: how each state is entered and left, which comes first, and what a restart keeps."""
 
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
 import pytest
+from unit.health_city import COUNTER, City, late, said
 from unit.worlds import (
     ANTI,
     COME,
     DAY,
     FOCH,
     HOUR,
-    LAYOUT,
     MINUTE,
     NOW,
     QUAY,
@@ -20,78 +16,13 @@ from unit.worlds import (
     SPOTS,
     TOPICS,
     count,
-    decoded_of,
-    event,
     layout_of,
 )
 
-from processors.availability import quality_names
 from processors.columns import NEVER
-from processors.decode import Decoded
-from processors.health import FLAPPING_FROM, STATES, Health, troubles
-from processors.noise import Noisy
-from processors.reduce import Moment, World, reduce
+from processors.health import STATES, Health, troubles
 from schemas.live import Domain, SensorState
 from schemas.registry import Registry
-
-Row = tuple[Any, ...]
-COUNTER = SPOTS + COME
-"""The sensor of a counter."""
-
-
-class City:
-    """A world that takes batches."""
-
-    def __init__(self) -> None:
-        self.world = World.unknown(LAYOUT)
-        self.is_new = False
-        self.is_empty = True
-        self.spots_to_write: list[int] = []
-
-    def take(
-        self,
-        now: int,
-        *rows: Row,
-        counts: tuple[Row, ...] = (),
-        rejected: tuple[Row, ...] = (),
-        clock: int | None = None,
-        catching_up: bool = False,
-        noisy: tuple[str, ...] = (),
-    ) -> "City":
-        """Take a batch; `rejected` are events refused for their time, `noisy` topics of sources that are too loud."""
-        decoded: Decoded = decoded_of(rows, counts)
-        if rejected:
-            decoded = replace(decoded, heard_events=decoded_of([*rows, *rejected]).events)
-        loud = {topic: Noisy(NOW, 100.0) for topic in noisy}
-        moment = Moment(now=now, clock=now if clock is None else clock, catching_up=catching_up, noisy=loud)
-        reduced = reduce(self.world, LAYOUT, decoded, moment)
-        self.world, self.is_new, self.is_empty = reduced.world, reduced.is_health_new, reduced.is_empty
-        self.spots_to_write = reduced.changed_spots.tolist()
-        return self
-
-    def state(self, sensor: int = 0) -> tuple[SensorState, int]:
-        """Give the state of a sensor, and since when."""
-        return STATES[self.world.health.state[sensor]], int(self.world.health.since[sensor])
-
-    def quality(self, car_park: int) -> list[str]:
-        """Give what is strange about a figure."""
-        return quality_names(int(self.world.figures["quality"][car_park]))
-
-    def restart(self, now: int) -> "City":
-        """Keep what the database keeps of health: the states."""
-        kept, flips = self.world.health, np.zeros(SPOTS)
-        health = Health.unknown(LAYOUT)
-        for sensor in np.flatnonzero(kept.state).tolist():
-            health.resume(sensor, STATES[kept.state[sensor]], int(kept.since[sensor]), now)
-            if STATES[kept.state[sensor]] is SensorState.FLAPPING:
-                flips[sensor] = FLAPPING_FROM
-        self.world = replace(self.world, spots=replace(self.world.spots, flips=flips), health=health)
-        return self
-
-
-def said(at: int, *, spot: int = 0, occupied: bool = True, arrived: int | None = None, **more: Any) -> Row:  # noqa: ANN401 - columns
-    """Give an event that arrives half a second after its time."""
-    return event(at, spot, occupied, arrived=at + SECOND // 2 if arrived is None else arrived, **more)
 
 
 def test_a_sensor_never_heard_is_silent_since_nobody_knows_when() -> None:
@@ -221,88 +152,6 @@ def test_a_low_battery_is_named_until_it_is_well_again() -> None:
         city.take(at, said(at, battery=volts))
         assert city.state()[0] is state, minute
     assert city.take(NOW + 6 * MINUTE, said(NOW + 6 * MINUTE, battery=2.0)).state()[1] == NOW + 6 * MINUTE
-
-
-def test_a_fast_clock_is_named_after_three_messages() -> None:
-    """Also by messages that are refused, of a sensor of which no good one came; a right one ends it."""
-    city = City()
-    for minute in range(3):
-        assert city.state()[0] is not SensorState.CLOCK_SKEW
-        arrived = NOW + minute * MINUTE
-        ahead = said(arrived + HOUR, arrived=arrived)
-        city.take(arrived, rejected=(ahead,))
-    assert city.state() == (SensorState.CLOCK_SKEW, NOW + 2 * MINUTE)
-    assert city.world.spots.observed_at[0] == NEVER
-    assert city.take(NOW + 2 * HOUR).state() == (SensorState.SILENT, NEVER)
-    at = NOW + 3 * HOUR
-    assert city.take(at, said(at)).state() == (SensorState.OK, NEVER)
-
-
-def late(city: City, *delays: int, begin: int = NOW, catching_up: bool = False) -> int:
-    """Let a bay be late, minute by minute; give when it was last."""
-    for minute, delay in enumerate(delays):
-        arrived = begin + minute * MINUTE
-        city.take(arrived, said(arrived - delay, arrived=arrived), catching_up=catching_up)
-    return begin + (len(delays) - 1) * MINUTE
-
-
-def test_a_slow_clock_is_always_late_by_the_same() -> None:
-    """Eight messages in a row, more than five minutes late, within a minute; a right one ends it."""
-    city = City()
-    late(city, *[6 * MINUTE + n * SECOND for n in range(7)])
-    assert city.state() == (SensorState.OK, NEVER)
-    last = late(city, 6 * MINUTE, begin=NOW + 7 * MINUTE)
-    assert city.state() == (SensorState.CLOCK_SKEW, last)
-    assert late(city, 7 * MINUTE, begin=last + MINUTE)
-    assert city.state() == (SensorState.OK, NEVER)
-
-
-@pytest.mark.parametrize(
-    "delays",
-    [
-        [6 * MINUTE + n * 10 * SECOND for n in range(16)],
-        [4 * MINUTE] * 16,
-        [*[6 * MINUTE] * 7, SECOND, *[6 * MINUTE] * 7],
-    ],
-    ids=["drifting", "a little late", "interrupted"],
-)
-def test_a_slow_network_is_not_a_slow_clock(delays: list[int]) -> None:
-    """Delays that differ, are small, or come to an end now and then."""
-    city = City()
-    late(city, *delays)
-    assert city.state() == (SensorState.OK, NEVER)
-
-
-def test_while_a_backlog_is_read_clocks_are_not_judged() -> None:
-    """Everything is late then."""
-    city = City()
-    late(city, *[6 * MINUTE] * 20, catching_up=True)
-    assert city.state() == (SensorState.OK, NEVER)
-
-
-def test_a_dead_letter_that_is_replayed_says_nothing_of_the_clock() -> None:
-    """It was ahead of its arrival, but that is long ago."""
-    city = City().take(NOW, said(NOW))
-    letters = tuple(said(NOW - DAY + HOUR + n, arrived=NOW - DAY + n) for n in range(3))
-    assert city.take(NOW + SECOND, rejected=letters).state() == (SensorState.OK, NEVER)
-
-
-def test_messages_without_a_time_say_nothing_of_the_clock() -> None:
-    """Their time is their arrival: neither does one make a wrong clock right."""
-    city = City()
-    last = late(city, *[6 * MINUTE] * 8)
-    at = last + MINUTE
-    assert city.take(at, said(at, arrived=at)).state() == (SensorState.CLOCK_SKEW, last)
-
-
-def test_counters_have_clocks_too() -> None:
-    """A counter an hour behind, as one is that tells local time for UTC; unknown in its figure, and named."""
-    city = City()
-    for minute in range(8):
-        arrived = NOW + minute * MINUTE
-        city.take(arrived, counts=(count(arrived - HOUR, COME, minute, arrived=arrived),))
-    assert city.state(COUNTER) == (SensorState.CLOCK_SKEW, NOW + 7 * MINUTE)
-    assert city.world.figures["unknown"][COME] == 40
 
 
 def test_two_devices_under_one_name_are_named() -> None:
