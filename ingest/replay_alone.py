@@ -6,9 +6,8 @@ from ingest.backlog import Backlog
 from ingest.metrics import Metrics
 from ingest.settle import Settler
 from ingest.store import Store
-from processors.columns import FOREVER, NEVER
+from processors.columns import FOREVER
 from processors.privacy import Privacy
-from processors.times import from_datetime
 from schemas.registry import Registry
 from schemas.settings import Settings
 
@@ -19,7 +18,7 @@ async def replay_alone(settings: Settings, registry: Registry, privacy: Privacy)
     store = Store(settings.database_url, settings.client_id, metrics)
     try:
         start = await store.open(registry, privacy)
-        backlog = Backlog(from_datetime(start.committed_at) if start.committed_at else NEVER, longest=FOREVER)
+        backlog = Backlog(start.committed_at, longest=FOREVER)
         # Nothing is heard here: what was fresh when the service was last at work stays so until it is back.
         backlog.connected(time.time_ns() // 1000, session_present=True)
         settler = Settler(

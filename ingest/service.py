@@ -26,7 +26,6 @@ from ingest.retention import Retention
 from ingest.settle import Settler
 from ingest.store import Start, Store
 from ingest.window import Window
-from processors.columns import NEVER
 from processors.privacy import Privacy
 from processors.times import from_datetime
 from schemas.live import ServiceStatus
@@ -81,7 +80,7 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
     inbox = Inbox(settings.batch_max_readings)
     window = Window(settings.receive_maximum)
     consumer = Consumer(settings.broker, _identity(settings, start.layout.topics), inbox, window, metrics)
-    backlog = Backlog(from_datetime(start.committed_at) if start.committed_at else NEVER)
+    backlog = Backlog(start.committed_at)
     consumer.on_connected = lambda present: backlog.connected(_now(), session_present=present)
     consumer.on_lost = lambda silent_seconds: backlog.lost(_now() - round(silent_seconds * 1e6))
     publisher = Publisher(settings, registry, metrics)

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, TypeVar
 
 import psycopg
@@ -19,6 +18,7 @@ from ingest.metrics import Metrics
 from ingest.migrate import check_schema, find_server
 from ingest.poison import PoisonError, find_poison
 from ingest.transaction import SQL, Batch, Outcome, Transaction
+from processors.columns import NEVER
 from processors.decode import Poison
 from processors.gate import Gate
 from processors.layout import Layout
@@ -27,6 +27,7 @@ from processors.quota import Quota
 from processors.reduce import World
 from processors.replays import Letter
 from processors.sensors import Sensor, Sensors
+from processors.times import from_datetime
 from schemas.registry import Registry
 
 _ATTEMPT_SECONDS: Final = 90
@@ -40,12 +41,12 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What the store gives when opened."""
+    """What the store gives when opened; `committed_at` is microseconds, NEVER before the first commit."""
 
     layout: Layout
     world: World
     gate: Gate
-    committed_at: datetime | None
+    committed_at: int
 
 
 class Store:
@@ -172,7 +173,7 @@ class Store:
         layout, world = await self._load(connection, registry, privacy)
         gate = await load.load_gate(connection)
         self._metrics.database_up.set(1)
-        return Start(layout, world, gate, committed_at)
+        return Start(layout, world, gate, NEVER if committed_at is None else from_datetime(committed_at))
 
     async def _load(self, connection: Connection, registry: Registry, privacy: Privacy) -> tuple[Layout, World]:
         ids = await load.register(connection, registry, privacy)
