@@ -19,6 +19,9 @@ from schemas.topics import Route
 
 Row = tuple[Any, ...]
 
+# Not by the adapters' own methods, which cost a third as much again.
+_read_spot_payload: Final = payloads.SPOT.validator.validate_json
+_read_count_payload: Final = payloads.COUNT.validator.validate_json
 _RANGE_FAULTS: Final = frozenset({"finite_number", "less_than_equal", "greater_than_equal"})
 
 
@@ -44,7 +47,7 @@ def read_parking(index: int, delivery: Delivery, target: Target, limits: Limits)
 
 
 def _read_spot(index: int, delivery: Delivery, target: Target) -> Row | None:
-    body = payloads.SPOT.validate_json(delivery.payload)
+    body = _read_spot_payload(delivery.payload)
     time = body.get("time")
     if time is None and delivery.retain:
         return None
@@ -61,7 +64,7 @@ def _read_spot(index: int, delivery: Delivery, target: Target) -> Row | None:
 
 
 def _read_count(index: int, delivery: Delivery, target: Target) -> Row | None:
-    body = payloads.COUNT.validate_json(delivery.payload)
+    body = _read_count_payload(delivery.payload)
     time = body.get("time")
     if time is None and delivery.retain:
         return None

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_SECONDS: Final = 86_400
+_SECONDS_BELOW, _MILLIS_BELOW, _MICROS_BELOW = 1e11, 1e14, 1e17
 _FAR: Final = 2**61
 """Beyond any acceptance window, and still an int64 with room to double."""
 
@@ -27,7 +28,7 @@ def to_micros(value: float | str, zone: ZoneInfo | None) -> int:
     """
     if isinstance(value, str):
         return _from_rfc3339(value, zone)
-    return max(-_FAR, min(_FAR, _from_epoch(value)))
+    return _from_epoch(value)
 
 
 def from_datetime(value: datetime) -> int:
@@ -51,9 +52,12 @@ def _from_rfc3339(text: str, zone: ZoneInfo | None) -> int:
 
 
 def _from_epoch(number: float) -> int:
-    size, whole = abs(number), int(number)
-    for bound, factor in ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1)):
-        if size < bound:
-            # Apart: the product of a float of today and a million has no room for its last digits.
-            return whole * factor + round((number - whole) * factor)
-    return (whole + 500) // 1000
+    whole = int(number)
+    # Apart: the product of a float of today and a million has no room for its last digits.
+    if -_SECONDS_BELOW < number < _SECONDS_BELOW:
+        return whole * 1_000_000 + round((number - whole) * 1_000_000)
+    if -_MILLIS_BELOW < number < _MILLIS_BELOW:
+        return whole * 1_000 + round((number - whole) * 1_000)
+    if -_MICROS_BELOW < number < _MICROS_BELOW:
+        return whole + round(number - whole)
+    return max(-_FAR, min(_FAR, (whole + 500) // 1000))
