@@ -9,10 +9,12 @@ from typing import Any, Final
 import numpy as np
 from psycopg import errors
 
+from ingest.arrays import Int4s, Times
 from ingest.database import Connection
 from ingest.dead_letters import write_dead_letters, write_replay
 from ingest.sql import load_queries
 from processors import pgcopy
+from processors.aggregates import touched
 from processors.availability import FIGURE_STATUSES, quality_names
 from processors.columns import NEVER, Records
 from processors.dead_letters import DeadLetter, Tally, tally
@@ -141,6 +143,7 @@ class Transaction:
             Route.COUNT: await self._counts.insert(connection, count_columns(layout, reduced.counts)),
             Route.SENML: await self._readings.insert(connection, reading_columns(layout, reduced.readings)),
         }
+        await _mark_minutes(connection, layout, reduced.readings)
         await _write_presses(connection, reduced.decoded.homes.presses)
         await _write_spot_states(connection, batch)
         await _write_rows(connection, "upsert_count_state", _count_state_rows(batch))
@@ -156,6 +159,20 @@ class Transaction:
             connection, "add_to_ledger", [_ledger_row(minute, self._worker, *item) for item in tallies.items()]
         )
         return Outcome(tallies, _seen(new_letters, "reason"), quota)
+
+
+async def _mark_minutes(connection: Connection, layout: Layout, readings: Records) -> None:
+    """Leave word to the roller of which minutes of which sensors readings lie in; repeats are rolled once more."""
+    if not len(readings):
+        return
+    found = touched(readings["time"], layout.homes.sensors.ids[readings["sensor"]])
+    columns = {
+        "sensors": Int4s(found.sensors),
+        "minutes": Times(found.minutes),
+        "firsts": Int4s(found.starts + 1),  # subscripts from 1 on, the last one included
+        "lasts": Int4s(found.ends),
+    }
+    await connection.execute(SQL["mark_minutes"], columns)
 
 
 async def _write_rows(connection: Connection, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
