@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import errors
 
 from ingest.arrays import Int4s, Times
@@ -86,9 +87,15 @@ def reading_columns(layout: Layout, readings: Records) -> tuple[Column, ...]:
     """Give READING records as columns of dwelling_reading."""
     return (
         ("time", "timestamptz", readings["time"]),
-        ("sensor_id", "int4", layout.homes.sensors.ids[readings["sensor"]]),
+        ("sensor_id", "int4", sensor_ids(layout, readings)),
         ("value", "float8", readings["value"]),
     )
+
+
+def sensor_ids(layout: Layout, readings: Records) -> NDArray[np.int32]:
+    """Give the ids of the sensors of READING records."""
+    ids: NDArray[np.int32] = layout.homes.sensors.ids[readings["sensor"]]
+    return ids
 
 
 async def copy(connection: Connection, query: str, columns: Sequence[Column]) -> None:
@@ -143,7 +150,7 @@ class Transaction:
             Route.COUNT: await self._counts.insert(connection, count_columns(layout, reduced.counts)),
             Route.SENML: await self._readings.insert(connection, reading_columns(layout, reduced.readings)),
         }
-        await _mark_minutes(connection, layout, reduced.readings)
+        await mark_minutes(connection, reduced.readings["time"], sensor_ids(layout, reduced.readings))
         await _write_presses(connection, reduced.decoded.homes.presses)
         await _write_spot_states(connection, batch)
         await _write_rows(connection, "upsert_count_state", _count_state_rows(batch))
@@ -161,11 +168,11 @@ class Transaction:
         return Outcome(tallies, _seen(new_letters, "reason"), quota)
 
 
-async def _mark_minutes(connection: Connection, layout: Layout, readings: Records) -> None:
-    """Leave word to the roller of which minutes of which sensors readings lie in; repeats are rolled once more."""
-    if not len(readings):
+async def mark_minutes(connection: Connection, times: NDArray[np.int64], sensors: NDArray[np.int32]) -> None:
+    """Leave word to the roller of the minutes that readings lie in; of repeats, too, which are rolled once more."""
+    if not len(times):
         return
-    found = touched(readings["time"], layout.homes.sensors.ids[readings["sensor"]])
+    found = touched(times, sensors)
     columns = {
         "sensors": Int4s(found.sensors),
         "minutes": Times(found.minutes),

@@ -1,6 +1,7 @@
 """Minutes, hours and days of homes by their definition, computed plainly and exactly from all readings of a sensor."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import pairwise
@@ -8,6 +9,9 @@ from typing import NamedTuple
 
 MINUTE = 60_000_000
 LENGTHS = {"minute": MINUTE, "hour": 60 * MINUTE, "day": 24 * 60 * MINUTE}
+
+Sample = tuple[int, Fraction]
+"""Time and value."""
 
 
 class Row(NamedTuple):
@@ -46,11 +50,12 @@ def aggregate(readings: Iterable[tuple[int, float]], length: int) -> dict[int, R
     return {start: _row(samples, start, start + length) for start in starts}
 
 
-def _row(samples: list[tuple[int, Fraction]], start: int, end: int) -> Row:
-    inside = [(time, value) for time, value in samples if start <= time < end]
+def _row(samples: list[Sample], start: int, end: int) -> Row:
+    first, behind = bisect_left(samples, (start,)), bisect_left(samples, (end,))
+    inside, before = samples[first:behind], samples[:first][-1:]
     values = [value for _, value in inside]
-    mean = sum(values) / len(values)
-    squares = sum((value - mean) ** 2 for value in values)
+    mean = sum(values, Fraction(0)) / len(values)
+    squares = sum(((value - mean) ** 2 for value in values), Fraction(0))
     return Row(
         n=len(values),
         mean=float(mean),
@@ -59,28 +64,20 @@ def _row(samples: list[tuple[int, Fraction]], start: int, end: int) -> Row:
         maximum=float(max(values)),
         first=float(values[0]),
         last=float(values[-1]),
-        time_weighted_mean=float(_mean_over_time(samples, start, end)),
-        increase=float(_increase(samples, start, end)),
+        time_weighted_mean=float(_mean_over_time([(start, value) for _, value in before] + inside, end)),
+        increase=float(_increase(before + inside)),
         first_at=inside[0][0],
         last_at=inside[-1][0],
     )
 
 
-def _increase(samples: list[tuple[int, Fraction]], start: int, end: int) -> Fraction:
-    total = Fraction(0)
-    for (_, a), (time, b) in pairwise(samples):
-        if start <= time < end:
-            total += b if b < a else b - a
-    return total
+def _increase(samples: list[Sample]) -> Fraction:
+    """Sum what was added from each to the next; one that is lower has begun anew."""
+    return sum((b if b < a else b - a for (_, a), (_, b) in pairwise(samples)), Fraction(0))
 
 
-def _mean_over_time(samples: list[tuple[int, Fraction]], start: int, end: int) -> Fraction:
-    """Go through the bucket from one change to the next; from its first sample on where none is before it."""
-    integral = time_known = Fraction(0)
-    changes = [time for time, _ in samples if start < time < end]
-    for since, until in zip([start, *changes], [*changes, end], strict=True):
-        told = [value for time, value in samples if time <= since]
-        if told:
-            integral += told[-1] * (until - since)
-            time_known += until - since
-    return integral / time_known
+def _mean_over_time(samples: list[Sample], end: int) -> Fraction:
+    """Hold each value until the next one, and the last one to the end."""
+    until = [*(time for time, _ in samples[1:]), end]
+    integral = sum((value * (then - time) for (time, value), then in zip(samples, until, strict=True)), Fraction(0))
+    return integral / (end - samples[0][0])
