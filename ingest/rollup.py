@@ -32,6 +32,7 @@ from processors.aggregates import (
     distinct_keys,
     is_among,
     keys_of,
+    slices_of,
 )
 from processors.columns import Records
 from processors.pgarray import Kind
@@ -40,14 +41,17 @@ from processors.times import to_datetime
 _SQL: Final = load_queries("rollup.sql")
 _SETTLED: Final = timedelta(seconds=70)
 """After its start a minute is first taken: 10 seconds after its end, when most of its readings have come."""
-_PORTION: Final = 20_000
-"""Sensors and minutes in a pass: a second's work. All of one minute belong to one pass, however many they are."""
-_PORTION_MARKS: Final = 2_000
+_PORTION: Final = 50_000
+"""Readings whose marks a pass takes: a second's work. All of one minute belong to one pass, however many they are."""
+_PORTION_MARKS: Final = 5_000
 _BYTES_EACH: Final = 4
+_SLICE: Final = 100_000
+"""Rows that are held in memory at once, some 300 bytes each while they are combined."""
 _RETAINED: Final = ["dwelling_reading", "dwelling_minute", "dwelling_hour", "dwelling_day"]
 _KINDS: Final[dict[str, Kind]] = {"i4": "int4", "i8": "timestamptz", "f8": "float8"}
 _ARRAYS: Final = {"i4": Int4s, "i8": Times, "f8": Float8s}
 _KEY: Final = np.dtype([("sensor_id", "i4"), ("bucket", "i8")])
+_MARK: Final = np.dtype([("sensor_id", "i4"), ("bucket", "i8"), ("readings", "i4")])
 
 
 class Level(NamedTuple):
@@ -104,10 +108,11 @@ async def _roll_portion(connection: Connection, due: datetime) -> Rolled | None:
     marks = {"until": row[0], "tables": _RETAINED}
     await connection.execute(_SQL["hold_retained"], marks)
     dropped = (await connection.execute(_SQL["drop_marks"], marks)).rowcount
-    named = await _read(connection, _SQL["marks"], marks, _KEY)
+    named = await _read(connection, _SQL["marks"], marks, _MARK)
     marked = distinct_keys(keys_of(named["sensor_id"], named["bucket"], MINUTE))
     if len(marked):
-        minutes = await _roll_minutes(connection, marked)
+        parts = slices_of(marked, int(named["readings"].sum()), _SLICE)
+        minutes = distinct_keys(*[await _roll_minutes(connection, part) for part in parts])
         hours = await _roll_up(connection, minutes, MINUTES, HOURS)
         await _roll_up(connection, hours, HOURS, DAYS)
     await connection.execute(_SQL["take_marks"], marks)
@@ -136,12 +141,13 @@ async def _roll_up(connection: Connection, changed: Int64s, lower: Level, upper:
     Where the last value of a longer bucket changed, the sensor's next shorter one was rolled, and so is the longer one
     that this lies in, which rests on that value.
     """
-    keys = distinct_keys(keys_of(*buckets_of(changed, lower.length), upper.length))
-    held = await _held(connection, lower, keys, upper.length)
-    parts = await _read(connection, _of(lower, "parts"), _between(keys, upper.length), AGGREGATE)
-    rows = await asyncio.to_thread(combine, parts, held, lower.length, upper.length)
-    await _replace(connection, upper, keys, rows)
-    return keys
+    every = distinct_keys(keys_of(*buckets_of(changed, lower.length), upper.length))
+    for keys in slices_of(every, len(every) * (upper.length // lower.length), _SLICE):
+        held = await _held(connection, lower, keys, upper.length)
+        parts = await _read(connection, _of(lower, "parts"), _between(keys, upper.length), AGGREGATE)
+        rows = await asyncio.to_thread(combine, parts, held, lower.length, upper.length)
+        await _replace(connection, upper, keys, rows)
+    return every
 
 
 async def _held(connection: Connection, level: Level, keys: Int64s, length: int) -> Records:

@@ -169,12 +169,12 @@ class Transaction:
 
 
 async def mark_minutes(connection: Connection, times: NDArray[np.int64], sensors: NDArray[np.int32]) -> None:
-    """Leave word to the roller of the minutes that readings lie in; of repeats, too, which are rolled once more."""
+    """Leave word to the roller of what readings touch, in the order of time; of repeats, too: they are rolled again."""
     if not len(times):
         return
-    found = touched(times, sensors)
+    found = touched(times)
     columns = {
-        "sensors": Int4s(found.sensors),
+        "sensors": Int4s(sensors),
         "minutes": Times(found.minutes),
         "firsts": Int4s(found.starts + 1),  # subscripts from 1 on, the last one included
         "lasts": Int4s(found.ends),

@@ -43,24 +43,18 @@ _HALF: Final = 32
 
 
 class Touched(NamedTuple):
-    """Which sensors were heard in which minutes: those of minute i are `sensors[starts[i]:ends[i]]`."""
+    """The minutes that readings lie in: those of minute i are the readings from `starts[i]` up to `ends[i]`."""
 
     minutes: Int64s
     starts: Int64s
     ends: Int64s
-    sensors: Int64s
 
 
-def touched(times: Int64s, sensors: NDArray[Any]) -> Touched:
-    """Tell what readings touch; arrays of shape (n,), ids of sensors not below 0."""
-    if not len(times):
-        return Touched(*(np.empty(0, np.int64) for _ in Touched._fields))
-    # Not np.unique, which hashes, and takes ten times as long.
-    keys = np.sort((times // MINUTE << _HALF) | sensors)
-    keys = keys[_is_first(keys)]
-    minutes = keys >> _HALF
+def touched(times: Int64s) -> Touched:
+    """Tell what readings touch; times of shape (n,), in order."""
+    minutes = times // MINUTE
     starts = np.flatnonzero(_is_first(minutes))
-    return Touched(minutes[starts] * MINUTE, starts, np.append(starts[1:], len(keys)), keys & (1 << _HALF) - 1)
+    return Touched(minutes[starts] * MINUTE, starts, np.append(starts, len(times))[1:])
 
 
 def keys_of(sensors: NDArray[Any], times: Int64s, length: int) -> Int64s:
@@ -79,6 +73,11 @@ def distinct_keys(*keys: Int64s) -> Int64s:
     """Give all keys, each once, in order."""
     every = np.sort(np.concatenate(keys))
     return every[_is_first(every)]
+
+
+def slices_of(keys: Int64s, rows: int, most: int) -> list[Int64s]:
+    """Part keys, in order, that stand for so many rows, so that each part stands for about so many at most."""
+    return np.array_split(keys, min(len(keys), -(-rows // most))) if rows > most else [keys]
 
 
 def is_among(keys: Int64s, others: Int64s) -> NDArray[np.bool_]:

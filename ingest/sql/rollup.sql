@@ -32,9 +32,10 @@ DELETE FROM touched_minute
 WHERE minute <= %(until)s AND minute < (SELECT max(since) FROM retained WHERE table_name = ANY(%(tables)s))
 
 -- name: marks
-SELECT array_send(array_agg(sensor_id)), array_send(array_agg(minute))
+SELECT array_send(array_agg(sensor_id)), array_send(array_agg(minute)), array_send(array_agg(readings))
 FROM (
-    SELECT DISTINCT minute, sensor_id FROM touched_minute, unnest(sensors) AS sensor_id WHERE minute <= %(until)s
+    SELECT sensor_id, minute, count(*)::integer AS readings
+    FROM touched_minute, unnest(sensors) AS sensor_id WHERE minute <= %(until)s GROUP BY minute, sensor_id
 ) AS marked
 
 -- name: take_marks

@@ -67,7 +67,7 @@ CREATE TABLE touched_minute (
 );
 -- Ids do not compress, and trying takes longer than writing them.
 ALTER TABLE touched_minute ALTER COLUMN sensors SET STORAGE EXTERNAL;
-COMMENT ON COLUMN touched_minute.sensors IS 'ids of the sensors that were heard in this minute';
+COMMENT ON COLUMN touched_minute.sensors IS 'of each reading in this minute the id of its sensor';
 
 -- From when on nothing was removed by age. What lies before must not be rolled again, from what is left of it.
 CREATE TABLE retained (
@@ -81,4 +81,4 @@ SELECT name, '-infinity' FROM unnest(ARRAY['dwelling_reading', 'dwelling_minute'
 
 -- What is held already is rolled, too.
 INSERT INTO touched_minute (minute, sensors)
-SELECT date_trunc('minute', time), array_agg(DISTINCT sensor_id) FROM dwelling_reading GROUP BY 1;
+SELECT date_trunc('minute', time), array_agg(sensor_id) FROM dwelling_reading GROUP BY 1;

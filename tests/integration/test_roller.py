@@ -88,6 +88,7 @@ async def test_batches_that_commit_while_the_roller_runs_end_as_defined(
     async def roll_meanwhile() -> None:
         while not stop.is_set():
             monkeypatch.setattr("ingest.rollup._PORTION", rng.choice((10, 100, 1000)))
+            monkeypatch.setattr("ingest.rollup._SLICE", rng.choice((5, 60, 1000)))
             passes.append(await roll(roller, LATER) is not None)
 
     rolling_meanwhile = asyncio.create_task(roll_meanwhile())

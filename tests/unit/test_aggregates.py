@@ -1,5 +1,6 @@
 """Minutes, hours and days against their definition, computed plainly; what a batch touches."""
 
+import itertools
 import math
 from collections import defaultdict
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from processors.aggregates import (
     distinct_keys,
     is_among,
     keys_of,
+    slices_of,
     touched,
 )
 from processors.columns import Records
@@ -173,18 +175,22 @@ def test_the_largest_numbers_warn_of_nothing_and_spoil_no_other_sensor() -> None
         assert rows[1, START] == rows_of(alone)[1, START]
 
 
-@given(st.lists(st.tuples(times(), st.integers(0, 9)), max_size=30))
-def test_touched_minutes_name_each_sensor_once(told: list[tuple[int, int]]) -> None:
-    """Every minute of a batch once, with the sensors that were heard in it, each once."""
-    found = touched(np.array([time for time, _ in told], np.int64), np.array([sensor for _, sensor in told], np.int32))
-    marks = [
-        (minute, found.sensors[start:end].tolist())
-        for minute, start, end in zip(found.minutes.tolist(), found.starts, found.ends, strict=True)
+@given(st.lists(times(), max_size=30).map(sorted))
+def test_touched_minutes_part_the_readings(told: list[int]) -> None:
+    """Every minute of a batch once, with all readings that lie in it."""
+    found = touched(np.array(told, np.int64))
+    parts = zip(*(part.tolist() for part in found), strict=True)
+    assert [(minute, told[start:end]) for minute, start, end in parts] == [
+        (minute, list(inside)) for minute, inside in itertools.groupby(told, lambda time: time - time % MINUTE)
     ]
-    expected = defaultdict(set)
-    for time, sensor in told:
-        expected[time - time % MINUTE].add(sensor)
-    assert marks == [(minute, sorted(sensors)) for minute, sensors in sorted(expected.items())]
+
+
+@given(st.integers(1, 50), st.integers(1, 500), st.integers(1, 100))
+def test_slices_are_all_keys_in_order_and_none_is_too_large(keys: int, rows_each: int, most: int) -> None:
+    """A slice stands for no more rows than allowed, unless it is a single key."""
+    slices = slices_of(np.arange(keys), keys * rows_each, most)
+    assert np.concatenate(slices).tolist() == list(range(keys))
+    assert all(len(part) == 1 or (len(part) - 1) * rows_each < most for part in slices)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**31 - 1), times()), max_size=20), st.sampled_from([MINUTE, HOUR, DAY]))
@@ -202,4 +208,4 @@ def test_nothing_comes_to_nothing() -> None:
     """No samples, no rows."""
     assert [len(records) for records in fold([])] == [0, 0, 0]
     assert fold([]).days.dtype == AGGREGATE
-    assert [len(part) for part in touched(np.empty(0, np.int64), np.empty(0, np.int32))] == [0, 0, 0, 0]
+    assert [len(part) for part in touched(np.empty(0, np.int64))] == [0, 0, 0]
