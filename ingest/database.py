@@ -1,14 +1,17 @@
 """Connections to the database, with every time-out that keeps a dead one from being waited for."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict
 
+from ingest.arrays import adapt_arrays
 from ingest.backoff import Backoff
 from ingest.errors import ArceauxError, Verdict, describe, judge
+from ingest.sql import load_queries
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -16,6 +19,7 @@ SCHEMA: Final = "arceaux"
 WRITER: Final = "writer"
 ASIDE: Final = "aside"
 PUBLISHER: Final = "publisher"
+ROLLER: Final = "roller"
 """What a connection of the service is for; the name of its worker follows."""
 _OPTIONS: Final = (
     f"-c search_path={SCHEMA},public -c timezone=UTC -c statement_timeout=30s -c lock_timeout=5s"
@@ -24,6 +28,7 @@ _OPTIONS: Final = (
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 )
 _MOST_NAME_BYTES: Final = 63
+_SQL: Final = load_queries("database.sql")
 
 log = structlog.get_logger()
 
@@ -41,7 +46,7 @@ async def connect(
     `options` come after ours, and those of the URL after both.
     """
     own = conninfo_to_dict(url).get("options") or ""
-    return await psycopg.AsyncConnection.connect(
+    connection = await psycopg.AsyncConnection.connect(
         url,
         autocommit=True,
         connect_timeout=5,
@@ -53,6 +58,8 @@ async def connect(
         application_name=session_name(purpose),
         options=f"{_OPTIONS} {options} {own}",
     )
+    adapt_arrays(connection)
+    return connection
 
 
 async def connect_patiently(url: str, purpose: str, options: str = "") -> Connection:
@@ -70,3 +77,10 @@ async def connect_patiently(url: str, purpose: str, options: str = "") -> Connec
             wait = backoff.wait()
             log.warning("database_waiting", error=describe(error), wait=round(wait, 1))
             await asyncio.sleep(wait)
+
+
+async def earlier_clock(connection: Connection) -> datetime:
+    """Give the time by the slower of two clocks, ours and the server's: one that is ahead would call things past."""
+    row = await (await connection.execute(_SQL["clock"])).fetchone()
+    ours = datetime.now(UTC)
+    return min(ours, row[0]) if row else ours

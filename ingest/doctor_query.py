@@ -50,6 +50,7 @@ async def ask_server(connection: Connection) -> ServerFacts:
 
 async def ask_tables(connection: Connection) -> TableFacts:
     """Ask what the tables hold. Raises psycopg.Error, also where the role may not read one."""
+    (marks,) = await _rows(connection, "marks")
     return TableFacts(
         workers=tuple(Worker(*row) for row in await _rows(connection, "workers")),
         spots={(code, label): at for code, label, at in await _rows(connection, "spots")},
@@ -62,6 +63,8 @@ async def ask_tables(connection: Connection) -> TableFacts:
         size=await _value(connection, "size"),
         held=await _value(connection, "held"),
         added=await _value(connection, "added"),
+        marks=marks[0],
+        lag=marks[1],
     )
 
 

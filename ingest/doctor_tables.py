@@ -12,6 +12,7 @@ from schemas.registry import CarPark, Registry
 
 _RECENT: Final = timedelta(minutes=5)
 _STALLED: Final = timedelta(minutes=1)
+_BEHIND: Final = timedelta(minutes=10)
 _CURES: Final = {
     SensorState.NOISY: "see what it sends so often; `noise` above tells what can be set at the broker",
     SensorState.DUPLICATE_IDENTITY: "find the second device of that name, and give it a topic of its own",
@@ -51,7 +52,8 @@ class TableFacts:
 
     `spots` and `counters` give the newest event time of the bays, by code and label, and of the counters, by code, that
     ever spoke; `attention` names those in trouble, by state, newest first. `size` is the database's, in bytes; `held`
-    the readings in it, `added` those of the last day.
+    the readings in it, `added` those of the last day. `marks` are those that the roller could take, `lag` is for how
+    long the oldest of them has waited.
     """
 
     workers: tuple[Worker, ...]
@@ -62,6 +64,8 @@ class TableFacts:
     size: int
     held: int
     added: int
+    marks: int
+    lag: timedelta
 
 
 def judge_tables(
@@ -74,6 +78,7 @@ def judge_tables(
         *judge_attention(facts.attention),
         *judge_dead_letters(facts.dead_letters),
         judge_growth(facts.size, facts.held, facts.added),
+        judge_roller(facts.marks, facts.lag),
     ]
 
 
@@ -162,6 +167,15 @@ def judge_growth(size: int, held: int, added: int) -> Check:
         return ok(name, f"{found}; too few readings to tell its growth. SQL cannot ask for free space: watch the disk")
     growth = f"{added:,} readings in the last day, some {_bytes(size / held * added)}"
     return ok(name, f"{found}; {growth}. SQL cannot ask for free space: watch the disk")
+
+
+def judge_roller(marks: int, lag: timedelta) -> Check:
+    """Judge whether minutes, hours and days of homes are up to date."""
+    name, found = "aggregates", f"{plural(marks, 'mark')} of minutes of homes to be rolled"
+    if lag < _BEHIND:
+        return ok(name, found)
+    remedy = "start `arceaux ingest`, or look at its log for roller_postponed; after an outage, wait"
+    return warning(name, f"{found}, the oldest since {_minutes(lag)}", remedy)
 
 
 def _sources(park: CarPark, facts: TableFacts) -> list[tuple[str, datetime | None, timedelta]]:

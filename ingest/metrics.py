@@ -56,6 +56,11 @@ class Metrics:
         self.last_retention = self._gauge(
             "last_retention_timestamp_seconds", "When nothing was left that is past its time."
         )
+        self.minutes_rolled = self._counter("minutes_rolled", "Minutes of sensors of homes that were aggregated.")
+        self.marks_dropped = self._counter(
+            "marks_dropped", "Marks of minutes that cannot be aggregated any more, since retention was there before."
+        )
+        self.last_roll = self._gauge("last_roll_timestamp_seconds", "When no minute was left to be aggregated.")
         self.noisy = self._gauge(
             "noisy_messages_per_second",
             "Messages of sources that are noisy while the stream is above capacity.",

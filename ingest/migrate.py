@@ -23,7 +23,6 @@ _SQL: Final = load_queries("migrate.sql")
 _COLUMNSTORE_SINCE: Final = (2, 18, 1)
 """Before it, a merge into the columnstore stopped at its first conflict and lost the rest (timescaledb #7672)."""
 _AFTER_LATENESS: Final = timedelta(days=1)
-_CHUNK: Final = timedelta(days=1)
 
 log = structlog.get_logger()
 
@@ -38,11 +37,16 @@ class Migration(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hypertable:
-    """A table that grows with time, and how its closed chunks are kept."""
+    """A table that grows with time, by this column, in chunks of this length, and how closed ones are kept by column.
+
+    Without `segment_by` they stay as rows.
+    """
 
     table: LiteralString
-    segment_by: str
-    order_by: str
+    segment_by: str = ""
+    order_by: str = ""
+    column: str = "time"
+    chunk: timedelta = timedelta(days=1)
 
 
 HYPERTABLES: Final = (
@@ -50,6 +54,10 @@ HYPERTABLES: Final = (
     Hypertable("parking_count", "car_park_id", "time, free, total, status"),
     Hypertable("dwelling_reading", "sensor_id", "time, value"),
     Hypertable("availability_history", "car_park_id", "time, revision"),
+    # As rows: each may still be corrected, and each home erased, by ordinary statements.
+    Hypertable("dwelling_minute", column="bucket", chunk=timedelta(days=7)),
+    Hypertable("dwelling_hour", column="bucket", chunk=timedelta(days=90)),
+    Hypertable("dwelling_day", column="bucket", chunk=timedelta(days=365)),
 )
 
 
@@ -181,14 +189,14 @@ async def _make_hypertables(connection: Connection) -> None:
     present = await hypertables_of(connection)
     for hypertable in HYPERTABLES:
         if hypertable.table not in present:
-            await connection.execute(_SQL["create_hypertable"], (hypertable.table, _CHUNK))
+            await connection.execute(_SQL["create_hypertable"], (hypertable.table, hypertable.column, hypertable.chunk))
             log.info("hypertable_made", table=hypertable.table)
 
 
 async def _set_columnstore(connection: Connection, after: timedelta) -> None:
     policies = await columnstore_policies(connection)
     for hypertable in HYPERTABLES:
-        if policies.get(hypertable.table) == after:
+        if not hypertable.segment_by or policies.get(hypertable.table) == after:
             continue
         if hypertable.table not in policies:
             await connection.execute(_columnstore_of(hypertable))

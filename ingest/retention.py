@@ -15,7 +15,7 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from ingest.database import Connection, connect_patiently
+from ingest.database import Connection, connect_patiently, earlier_clock
 from ingest.errors import ArceauxError, describe
 from ingest.metrics import Metrics
 from ingest.sql import load_queries
@@ -34,10 +34,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How long the rows of a table are kept; dead letters by their arrival, all others by their `time`."""
+    """How long the rows of a table are kept, by the time in this column."""
 
     table: str
     keep: timedelta
+    column: str = "time"
 
     def cutoff(self, now: datetime) -> datetime:
         """Give the moment before which rows are removed: whole UTC days, as the chunks are."""
@@ -45,10 +46,18 @@ class Rule:
 
 
 def rules_of(settings: Settings) -> tuple[Rule, ...]:
-    """Give the rule of every table that has one, homes first."""
+    """Give the rule of every table that has one, homes first.
+
+    What is rolled is kept no shorter than what it is rolled from: what is late corrects all of it.
+    """
+    minutes = max(settings.retention_dwelling_minutes, settings.retention_dwelling_readings)
+    totals = max(settings.retention_dwelling_totals, minutes)
     return (
         Rule("dwelling_reading", settings.retention_dwelling_readings),
-        Rule(_DEAD_LETTER, settings.retention_dead_letters),
+        Rule("dwelling_minute", minutes, "bucket"),
+        Rule("dwelling_hour", totals, "bucket"),
+        Rule("dwelling_day", totals, "bucket"),
+        Rule(_DEAD_LETTER, settings.retention_dead_letters, "received_at"),
         Rule("parking_event", settings.retention_parking),
         Rule("parking_count", settings.retention_parking),
         Rule("availability_history", settings.retention_parking),
@@ -87,7 +96,7 @@ class Retention:
         try:
             async with await connect_patiently(self._url, "retention") as connection:
                 if await try_lock(connection):
-                    async for part in retain(connection, rule, await _earlier_clock(connection)):
+                    async for part in retain(connection, rule, await earlier_clock(connection)):
                         rows += part
                         self._metrics.removed_rows.labels(rule.table).inc(part)
                     is_done = True
@@ -104,13 +113,6 @@ async def try_lock(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-async def _earlier_clock(connection: Connection) -> datetime:
-    """Give the time by the slower of two clocks, ours and the server's: one that is ahead would remove too much."""
-    row = await (await connection.execute(_SQL["now"])).fetchone()
-    ours = datetime.now(UTC)
-    return min(ours, row[0]) if row else ours
-
-
 async def retain(connection: Connection, rule: Rule, now: datetime) -> AsyncIterator[int]:
     """Remove what is past its time, part by part; gives the number of each part once it is committed.
 
@@ -118,13 +120,14 @@ async def retain(connection: Connection, rule: Rule, now: datetime) -> AsyncIter
     the readings that they stand for.
     """
     before = rule.cutoff(now)
+    await connection.execute(_SQL["note_retained"], (rule.table, before))
     if rule.table == _DEAD_LETTER:
         async for purged in _dead_letters(connection, before, "retention"):
             yield purged.readings
         return
     async for rows in _chunks(connection, rule.table, before):
         yield rows
-    async for rows in _portions(connection, rule.table, before):
+    async for rows in _portions(connection, rule, before):
         yield rows
 
 
@@ -156,19 +159,20 @@ async def _chunks(connection: Connection, table: str, before: datetime) -> Async
         yield rows
 
 
-async def _portions(connection: Connection, table: str, before: datetime) -> AsyncIterator[int]:
+async def _portions(connection: Connection, rule: Rule, before: datetime) -> AsyncIterator[int]:
     """Delete what is older than a moment, each portion in a transaction of its own; gives their rows."""
+    names = {"table": sql.Identifier(rule.table), "column": sql.Identifier(rule.column)}
     is_last = False
     while not is_last:
         async with connection.transaction():
             await connection.execute(_SQL["no_decompression_limit"])
             # Not one statement with the DELETE: from a chunk kept by column that would delete what it has just read.
-            query = sql.SQL(_SQL["portion_end"]).format(table=sql.Identifier(table))
+            query = sql.SQL(_SQL["portion_end"]).format(**names)
             end = await (await connection.execute(query, (before, _PORTION - 1))).fetchone()
             is_last = end is None
-            query = sql.SQL(_SQL["delete_portion"]).format(table=sql.Identifier(table))
+            query = sql.SQL(_SQL["delete_portion"]).format(**names)
             rows = (await connection.execute(query, (before, end[0] if end else before))).rowcount
-            await _record(connection, table, rows)
+            await _record(connection, rule.table, rows)
         yield rows
 
 

@@ -23,6 +23,7 @@ from ingest.pipeline import Pipeline
 from ingest.publisher import Publisher
 from ingest.registry_watch import RegistryWatch
 from ingest.retention import Retention
+from ingest.roller import Roller
 from ingest.settle import Settler
 from ingest.store import Start, Store
 from ingest.window import Window
@@ -74,6 +75,7 @@ class _Parts:
     pipeline: Pipeline
     publisher: Publisher
     retention: Retention
+    roller: Roller
 
 
 def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: Store, start: Start) -> _Parts:
@@ -103,7 +105,9 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
         metrics=metrics,
         max_delay=settings.batch_max_delay.total_seconds(),
     )
-    return _Parts(inbox, consumer, settler, pipeline, publisher, Retention(settings, metrics))
+    return _Parts(
+        inbox, consumer, settler, pipeline, publisher, Retention(settings, metrics), Roller(settings, metrics)
+    )
 
 
 async def _run(
@@ -120,9 +124,10 @@ async def _run(
         consuming = start_task("consume", parts.consumer.run(store))
         watching = start_task("watch registry", watch)
         retaining = start_task("retain", parts.retention.run())
+        rolling = start_task("roll", parts.roller.run())
         await stop.wait()
         await _drain(parts, gathering, publishing, drain_timeout)
-        for task in (consuming, gathering, settling, publishing, watching, retaining):
+        for task in (consuming, gathering, settling, publishing, watching, retaining, rolling):
             task.cancel()
 
 

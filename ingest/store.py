@@ -11,7 +11,7 @@ import structlog
 
 from ingest import load
 from ingest.backoff import Backoff
-from ingest.database import ASIDE, PUBLISHER, WRITER, Connection, connect, connect_patiently, session_name
+from ingest.database import ASIDE, PUBLISHER, ROLLER, WRITER, Connection, connect, connect_patiently, session_name
 from ingest.dead_letters import requested_letters
 from ingest.errors import ArceauxError, LeaseLostError, OutdatedBatchError, SlowBatchError, Verdict, describe, judge
 from ingest.metrics import Metrics
@@ -161,7 +161,7 @@ class Store:
         await check_schema(connection)
         log.info("database_connected", server=str(await find_server(connection)))
         # One that is frozen in mid-transaction would hold the row until it wakes; one that is well connects again.
-        predecessors = [session_name(f"{purpose} {self._worker}") for purpose in (WRITER, ASIDE, PUBLISHER)]
+        predecessors = [session_name(f"{purpose} {self._worker}") for purpose in (WRITER, ASIDE, PUBLISHER, ROLLER)]
         await connection.execute(SQL["end_sessions"], {"names": predecessors, "pid": None})
         # Before the lease: to load may take long, and nobody shall take this for an idle worker's place meanwhile.
         await self._prepare(connection)

@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import errors
 
+from ingest.arrays import Int4s, Times
 from ingest.database import Connection
 from ingest.dead_letters import write_dead_letters, write_replay
 from ingest.sql import load_queries
 from processors import pgcopy
+from processors.aggregates import touched
 from processors.availability import FIGURE_STATUSES, quality_names
 from processors.columns import NEVER, Records
 from processors.dead_letters import DeadLetter, Tally, tally
@@ -84,9 +87,15 @@ def reading_columns(layout: Layout, readings: Records) -> tuple[Column, ...]:
     """Give READING records as columns of dwelling_reading."""
     return (
         ("time", "timestamptz", readings["time"]),
-        ("sensor_id", "int4", layout.homes.sensors.ids[readings["sensor"]]),
+        ("sensor_id", "int4", sensor_ids(layout, readings)),
         ("value", "float8", readings["value"]),
     )
+
+
+def sensor_ids(layout: Layout, readings: Records) -> NDArray[np.int32]:
+    """Give the ids of the sensors of READING records."""
+    ids: NDArray[np.int32] = layout.homes.sensors.ids[readings["sensor"]]
+    return ids
 
 
 async def copy(connection: Connection, query: str, columns: Sequence[Column]) -> None:
@@ -141,6 +150,7 @@ class Transaction:
             Route.COUNT: await self._counts.insert(connection, count_columns(layout, reduced.counts)),
             Route.SENML: await self._readings.insert(connection, reading_columns(layout, reduced.readings)),
         }
+        await mark_minutes(connection, reduced.readings["time"], sensor_ids(layout, reduced.readings))
         await _write_presses(connection, reduced.decoded.homes.presses)
         await _write_spot_states(connection, batch)
         await _write_rows(connection, "upsert_count_state", _count_state_rows(batch))
@@ -156,6 +166,20 @@ class Transaction:
             connection, "add_to_ledger", [_ledger_row(minute, self._worker, *item) for item in tallies.items()]
         )
         return Outcome(tallies, _seen(new_letters, "reason"), quota)
+
+
+async def mark_minutes(connection: Connection, times: NDArray[np.int64], sensors: NDArray[np.int32]) -> None:
+    """Leave word to the roller of what readings touch, in the order of time; of repeats, too: they are rolled again."""
+    if not len(times):
+        return
+    found = touched(times)
+    columns = {
+        "sensors": Int4s(sensors),
+        "minutes": Times(found.minutes),
+        "firsts": Int4s(found.starts + 1),  # subscripts from 1 on, the last one included
+        "lasts": Int4s(found.ends),
+    }
+    await connection.execute(SQL["mark_minutes"], columns)
 
 
 async def _write_rows(connection: Connection, query: str, rows: Sequence[tuple[Any, ...]]) -> None:

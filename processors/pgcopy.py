@@ -18,8 +18,8 @@ Column = tuple[str, Kind, NDArray[Any]]
 
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
-_WIRE: Final = {"bool": "u1", "int4": ">i4", "int8": ">i8", "float8": ">f8", "timestamptz": ">i8"}
-_PG_EPOCH: Final = 946_684_800_000_000
+WIRE: Final = {"bool": "u1", "int4": ">i4", "int8": ">i8", "float8": ">f8", "timestamptz": ">i8"}
+PG_EPOCH: Final = 946_684_800_000_000
 """2000-01-01, where PostgreSQL counts from, in microseconds since 1970."""
 
 
@@ -42,7 +42,7 @@ def encode(columns: Sequence[Column]) -> bytes:
 
 
 def _encode_rows(columns: Sequence[Column], text_length: int) -> bytes:
-    wires = [_WIRE.get(kind, f"S{text_length}") for _, kind, _ in columns]
+    wires = [WIRE.get(kind, f"S{text_length}") for _, kind, _ in columns]
     layout: list[tuple[str, str]] = [("fields", ">i2")]
     for index, wire in enumerate(wires):
         layout.append((f"length{index}", ">i4"))
@@ -62,6 +62,6 @@ def _values(name: str, kind: Kind, values: NDArray[Any]) -> NDArray[Any]:
         case "int4":
             return to_int4(values, name)
         case "timestamptz":
-            return values - _PG_EPOCH
+            return values - PG_EPOCH
         case _:
             return values

@@ -158,6 +158,14 @@ class Settings(BaseSettings):
     retention_dwelling_readings: Duration = Field(
         timedelta(days=30), description="How long single readings of dwellings are kept."
     )
+    retention_dwelling_minutes: Duration = Field(
+        timedelta(days=400),
+        description="How long minutes of dwellings are kept; no shorter than the readings that they are made of.",
+    )
+    retention_dwelling_totals: Duration = Field(
+        timedelta(days=1100),
+        description="How long hours and days of dwellings are kept; no shorter than the minutes that they are made of.",
+    )
     retention_dead_letters: Duration = Field(
         timedelta(days=30), description="How long dead letters are kept, from their first arrival."
     )

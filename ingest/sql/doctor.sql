@@ -56,7 +56,12 @@ SELECT pg_database_size(current_database())
 
 -- name: held
 SELECT coalesce((SELECT sum(stored) FROM ledger), 0)::bigint
-     - coalesce((SELECT sum(rows) FROM removal WHERE table_name <> 'dead_letter'), 0)::bigint
+     - coalesce((SELECT sum(rows) FROM removal
+                 WHERE table_name IN ('parking_event', 'parking_count', 'dwelling_reading')), 0)::bigint
 
 -- name: added
 SELECT coalesce(sum(stored), 0)::bigint FROM ledger WHERE minute > now() - interval '1 day'
+
+-- name: marks
+SELECT count(*), coalesce(max(now() - greatest(marked_at, minute + interval '70 seconds')), interval '0')
+FROM touched_minute WHERE minute <= now() - interval '70 seconds'

@@ -42,7 +42,7 @@ SELECT current_setting('server_version')
 SELECT hypertable_name::text FROM timescaledb_information.hypertables WHERE hypertable_schema = 'arceaux'
 
 -- name: create_hypertable
-SELECT create_hypertable(%s::regclass, by_range('time', %s::interval),
+SELECT create_hypertable(%s::regclass, by_range(%s, %s::interval),
                          create_default_indexes => false, if_not_exists => true, migrate_data => true)
 
 -- name: columnstore_policies

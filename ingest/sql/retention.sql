@@ -1,8 +1,9 @@
 -- name: try_lock
 SELECT pg_try_advisory_lock(hashtextextended('arceaux.retention', 0))
 
--- name: now
-SELECT clock_timestamp()
+-- name: note_retained
+INSERT INTO retained AS held (table_name, since) VALUES (%s, %s)
+ON CONFLICT (table_name) DO UPDATE SET since = excluded.since WHERE held.since < excluded.since
 
 -- name: has_chunks
 SELECT to_regclass('timescaledb_information.chunks') IS NOT NULL
@@ -32,10 +33,10 @@ INSERT INTO removal (table_name, rows, cause) VALUES (%s, %s, 'retention')
 SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0
 
 -- name: portion_end
-SELECT time FROM {table} WHERE time < %s ORDER BY time OFFSET %s LIMIT 1
+SELECT {column} FROM {table} WHERE {column} < %s ORDER BY {column} OFFSET %s LIMIT 1
 
 -- name: delete_portion
-DELETE FROM {table} WHERE time < %s AND time <= %s
+DELETE FROM {table} WHERE {column} < %s AND {column} <= %s
 
 -- name: delete_dead_letters
 WITH gone AS (

@@ -57,6 +57,10 @@ COPY stage_dwelling_reading (time, sensor_id, value) FROM STDIN (FORMAT BINARY)
 -- name: merge_dwelling_reading
 INSERT INTO dwelling_reading SELECT * FROM stage_dwelling_reading ON CONFLICT DO NOTHING
 
+-- name: mark_minutes
+INSERT INTO touched_minute (minute, sensors)
+SELECT minute, (%(sensors)s)[first:last] FROM unnest(%(minutes)s, %(firsts)s, %(lasts)s) AS touched (minute, first, last)
+
 -- name: begin_pause
 INSERT INTO pause AS held (dwelling_id, began_at)
 SELECT id, %(at)s FROM dwelling

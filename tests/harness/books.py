@@ -2,7 +2,7 @@
 
 import random
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any
 
 from ingest.audit import Audit, audit
 from ingest.database import Connection
@@ -30,6 +30,13 @@ SELECT time, park, free, 0, 0, free, 'open', 1
 FROM unnest(%s::timestamptz[], %s::integer[], %s::integer[]) AS told (time, park, free)
 ON CONFLICT DO NOTHING
 """
+ROLLED = """
+INSERT INTO dwelling_{level}
+SELECT time, sensor, 1, value, NULL, value, value, value, value, value, 0, time, time
+FROM unnest(%s::timestamptz[], %s::integer[], %s::integer[]) AS rolled (time, sensor, value)
+ON CONFLICT DO NOTHING
+"""
+LEVELS = ("minute", "hour", "day")
 RAW = ((Route.SPOT, EVENTS), (Route.COUNT, COUNTS), (Route.SENML, READINGS))
 LETTERS = load_queries("dead_letters.sql")
 SENT = 12
@@ -48,7 +55,8 @@ class Books:
         for route, insert in RAW:
             stored = await self._insert(insert, day)
             await self._book(day, route, SENT, stored=stored, duplicate=SENT - stored)
-        await self._insert(HISTORY, day)
+        for others in (HISTORY, *(ROLLED.format(level=level) for level in LEVELS)):
+            await self._insert(others, day)
         await self._write_dead_letters(day)
         route, insert = self._rng.choice(RAW)
         stored = await self._insert(insert, day - timedelta(days=self._rng.randrange(38)))
@@ -69,12 +77,12 @@ class Books:
         assert row is not None
         return row[0]
 
-    async def _insert(self, query: LiteralString, day: datetime) -> int:
+    async def _insert(self, query: str, day: datetime) -> int:
         times = [day + timedelta(minutes=self._rng.randrange(1440)) for _ in range(SENT - 3)]
         things = [self._rng.randrange(1, 5) for _ in times]
         values = [self._rng.randrange(2) for _ in times]
         columns = [[*column, *column[:3]] for column in (times, things, values)]
-        return (await self.connection.execute(query, columns)).rowcount
+        return (await self.connection.execute(query.encode(), columns)).rowcount
 
     async def _write_dead_letters(self, day: datetime) -> None:
         seen = [self._rng.randrange(1, 50) for _ in range(3)]

@@ -16,6 +16,7 @@ from ingest.errors import ArceauxError
 from ingest.migrate import HYPERTABLES, migrate, migrations
 
 LATENESS = timedelta(days=8)
+MARKS_SINCE = 5
 
 
 async def test_migrate_can_be_run_again_and_at_once(server: TestServer) -> None:
@@ -79,7 +80,7 @@ async def test_a_newer_database_is_refused(server: TestServer, database_url: str
 
 
 async def test_data_moves_into_hypertables_when_the_edition_changes(server_of: Callable[[str], TestServer]) -> None:
-    """Tables that were plain become hypertables with their rows at the next migrate."""
+    """Tables that were plain become hypertables with their rows at the next migrate, in chunks by their length."""
     server = server_of("timescaledb")
     url = server.create_empty()
     try:
@@ -98,12 +99,16 @@ async def test_data_moves_into_hypertables_when_the_edition_changes(server_of: C
         names = await ask("SELECT hypertable_name::text FROM timescaledb_information.hypertables ORDER BY 1")
         assert [name for (name,) in names] == sorted(hypertable.table for hypertable in HYPERTABLES)
         assert await ask("SELECT count(*) FROM parking_event") == 99
+        chunks = await ask(
+            "SELECT hypertable_name::text, column_name::text, time_interval FROM timescaledb_information.dimensions"
+        )
+        assert set(chunks) == {(table.table, table.column, table.chunk) for table in HYPERTABLES}
     finally:
         server.drop(url)
 
 
 async def test_the_community_edition_keeps_closed_chunks_by_column(tmp_path: Path) -> None:
-    """On the Community edition every hypertable gets a columnstore, a day past the largest lateness."""
+    """On the Community edition hypertables get a columnstore, a day past the largest lateness; aggregates stay rows."""
     async with community_server(tmp_path) as connection:
         first = await migrate(connection, LATENESS)
         assert (first.edition, first.has_columnstore) == ("community", True)
@@ -114,7 +119,8 @@ async def test_the_community_edition_keeps_closed_chunks_by_column(tmp_path: Pat
                 "FROM timescaledb_information.jobs WHERE config ? 'compress_after' ORDER BY 1"
             )
         ).fetchall()
-        assert rows == [(name, timedelta(days=21)) for name in sorted(table.table for table in HYPERTABLES)]
+        kept_by_column = {table.table for table in HYPERTABLES} - {"dwelling_minute", "dwelling_hour", "dwelling_day"}
+        assert rows == [(name, timedelta(days=21)) for name in sorted(kept_by_column)]
         await connection.execute(
             "INSERT INTO parking_event SELECT now() - n * interval '1 h', n % 7, true, now() "
             "FROM generate_series(1, 500) n"
@@ -125,3 +131,24 @@ async def test_the_community_edition_keeps_closed_chunks_by_column(tmp_path: Pat
             "FROM generate_series(1, 6) n ON CONFLICT DO NOTHING"
         )
         assert merged.rowcount == 6
+
+
+async def test_readings_that_are_held_already_are_marked(server: TestServer) -> None:
+    """What was stored before there were aggregates is named to the roller, each minute with its sensors."""
+    url = server.create_empty()
+    try:
+        ask = asking(url)
+        await ask("CREATE SCHEMA arceaux")
+        async with await connect(url, "test") as connection:
+            before = [migration for migration in migrations() if migration.version < MARKS_SINCE]
+            for migration in before:
+                await connection.execute(migration.statements)
+            await connection.execute(
+                "INSERT INTO dwelling_reading SELECT 'epoch'::timestamptz + n * interval '20 s', n % 2 + 7, n "
+                "FROM generate_series(1, 7) n"
+            )
+            await connection.execute(migrations()[len(before)].statements)
+        marks = await ask("SELECT extract(epoch FROM minute)::integer, sensors FROM touched_minute ORDER BY minute")
+        assert [(minute, sorted(sensors)) for minute, sensors in marks] == [(0, [7, 8]), (60, [7, 8, 8]), (120, [7, 8])]
+    finally:
+        server.drop(url)

@@ -37,16 +37,21 @@ from schemas.settings import Settings
 
 DAY = timedelta(days=1)
 SETTINGS = Settings.model_construct(
-    retention_parking=45 * DAY, retention_dwelling_readings=21 * DAY, retention_dead_letters=30 * DAY
+    retention_parking=45 * DAY,
+    retention_dwelling_readings=21 * DAY,
+    retention_dwelling_minutes=25 * DAY,
+    retention_dwelling_totals=35 * DAY,
+    retention_dead_letters=30 * DAY,
 )
 FIRST_DAY = datetime(2026, 3, 1, 7, tzinfo=UTC)
 SIZE = 500
 """Of a batch of late readings."""
-TIMES = {table.table: "time" for table in HYPERTABLES} | {"dead_letter": "received_at"}
-"""The tables that have a rule, and what tells the age of their rows."""
+TIMES = {table.table: table.column for table in HYPERTABLES} | {"dead_letter": "received_at"}
+"""The tables that grow with time, and what tells the age of their rows."""
 COMPRESS = """
 SELECT compress_chunk(format('%%I.%%I', chunk_schema, chunk_name)::regclass, true)
-FROM timescaledb_information.chunks WHERE hypertable_schema = 'arceaux' AND range_end <= %s
+FROM timescaledb_information.chunks JOIN timescaledb_information.hypertables USING (hypertable_schema, hypertable_name)
+WHERE hypertable_schema = 'arceaux' AND compression_enabled AND range_end <= %s
 """
 
 
@@ -128,6 +133,7 @@ async def retain_and_check(books: Books, rule: Rule, now: datetime) -> None:
     old, new = await held(books, rule.table, rule.cutoff(now))
     assert await removed_by(books.connection, rule, now) == old
     assert await held(books, rule.table, rule.cutoff(now)) == (0, new)
+    assert await books.value("SELECT since FROM retained WHERE table_name = %s", rule.table) == rule.cutoff(now)
     assert await removed_by(books.connection, rule, now) == 0
 
 

@@ -13,6 +13,7 @@ from ingest.doctor_tables import (
     judge_attention,
     judge_dead_letters,
     judge_growth,
+    judge_roller,
     judge_silence,
     judge_stall,
     judge_tables,
@@ -42,6 +43,8 @@ ALL_HEARD = TableFacts(
     size=1,
     held=0,
     added=0,
+    marks=0,
+    lag=timedelta(0),
 )
 
 
@@ -149,6 +152,15 @@ def test_growth_is_what_a_day_adds_by_the_bytes_a_reading_takes() -> None:
 
 
 def test_all_of_it_is_judged() -> None:
-    """The worker, silence, dead letters and size, each."""
+    """The worker, silence, dead letters, size and aggregates, each."""
     names = [check.check for check in judge_tables(ALL_HEARD, REGISTRY, "arceaux", FILTERS, NOW)]
-    assert names == ["service", "never heard or silent", "dead letters", "database size"]
+    assert names == ["service", "never heard or silent", "dead letters", "database size", "aggregates"]
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(0, Status.OK), (9, Status.OK), (10, Status.WARNING)])
+def test_aggregates_that_lag_behind_are_told(minutes: int, status: Status) -> None:
+    """Marks wait for a minute or two as a rule; some that wait for longer mean that nobody rolls."""
+    check = judge_roller(1234, timedelta(minutes=minutes))
+    assert check.status is status
+    assert "1,234 marks" in check.found
+    assert not minutes or status is Status.OK or "since 10 min" in check.found
