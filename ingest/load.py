@@ -59,7 +59,7 @@ async def _register_dwellings(connection: Connection, registry: Registry, privac
 
 async def register_sensors(connection: Connection, sensors: Sequence[Sensor]) -> list[int]:
     """Write sensors, in a transaction of their own, and give their ids."""
-    columns = [[getattr(sensor, name) for sensor in sensors] for name in ("home", "name", "kind", "unit")]
+    columns = [[getattr(sensor, name) for sensor in sensors] for name in ("home", "name", "kind", "unit", "pooled")]
     rows = await (await connection.execute(_SQL["upsert_sensors"], columns)).fetchall()
     ids = {(home, name, unit): number for home, name, unit, number in rows}
     return [ids[sensor.home, sensor.name, sensor.unit] for sensor in sensors]

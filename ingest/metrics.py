@@ -38,6 +38,7 @@ class Metrics:
         self.removed_rows = self._counter(
             "removed_rows", "Rows that retention removed; of dead letters the readings they stood for.", "table"
         )
+        self.pooled_steps = self._counter("pooled_steps", "Steps of districts that were judged.", "outcome")
         self.reconnects = self._counter("reconnects", "Times the consumer connected again.")
         self.sessions_lost = self._counter("sessions_lost", "Times the broker had forgotten the consumer's session.")
         self.batch_readings = self._histogram("batch_readings", "Readings in a committed batch.", _SIZES)
@@ -61,6 +62,9 @@ class Metrics:
             "marks_dropped", "Marks of minutes that cannot be aggregated any more, since retention was there before."
         )
         self.last_roll = self._gauge("last_roll_timestamp_seconds", "When no minute was left to be aggregated.")
+        self.pooled_until = self._gauge(
+            "pooled_until_timestamp_seconds", "End of the newest step that all districts were judged for."
+        )
         self.noisy = self._gauge(
             "noisy_messages_per_second",
             "Messages of sources that are noisy while the stream is above capacity.",

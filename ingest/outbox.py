@@ -10,7 +10,14 @@ from psycopg.rows import dict_row
 
 from ingest.database import Connection
 from ingest.sql import load_queries
-from schemas.live import MOST_ATTENTION, CarParkFigure, CityFigure, HealthFigure
+from schemas.live import (
+    MOST_ATTENTION,
+    CarParkFigure,
+    CityFigure,
+    DistrictFigure,
+    DistrictSuppressed,
+    HealthFigure,
+)
 from schemas.topics import Topics
 
 _SQL: Final = load_queries("publisher.sql")
@@ -32,9 +39,10 @@ class Figure:
 class Outbox:
     """The outbox as the one publisher of a deployment sees it."""
 
-    def __init__(self, connection: Connection, topics: Topics) -> None:
+    def __init__(self, connection: Connection, topics: Topics, districts: Sequence[str]) -> None:
         self._connection = connection
         self._topics = topics
+        self._districts = list(districts)
         self.acknowledged: dict[str, int] = {}
 
     async def try_lock(self) -> bool:
@@ -78,7 +86,10 @@ class Outbox:
             cities = await (await cursor.execute(_SQL["city"], parameters)).fetchall()
             of_health = {"all": every, "topic": self._topics.live_health, "most": MOST_ATTENTION}
             health = await (await cursor.execute(_SQL["health"], of_health)).fetchall()
-        return [*map(self._car_park, car_parks), *map(self._city, cities), *map(self._health, health)]
+            of_districts = {"all": every, "prefix": self._topics.live_district(""), "districts": self._districts}
+            districts = await (await cursor.execute(_SQL["districts"], of_districts)).fetchall()
+        figures = [*map(self._car_park, car_parks), *map(self._city, cities), *map(self._health, health)]
+        return [*figures, *map(self._district, districts)]
 
     async def forget(self, topic: str) -> None:
         """Note that a topic has been cleared."""
@@ -96,3 +107,7 @@ class Outbox:
 
     def _health(self, row: dict[str, Any]) -> Figure:
         return Figure(self._topics.live_health, row["revision"], HealthFigure.model_validate(row).payload())
+
+    def _district(self, row: dict[str, Any]) -> Figure:
+        kind = DistrictFigure if row["figures"] else DistrictSuppressed
+        return Figure(self._topics.live_district(row["district"]), row["revision"], kind.model_validate(row).payload())

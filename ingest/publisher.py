@@ -51,6 +51,7 @@ class Publisher:
         self._metrics = metrics
         self._interval = settings.publish_interval.total_seconds()
         self._resend = _resend_seconds(registry, self._topics)
+        self._districts = registry.districts
         self._changed = asyncio.Event()
         self._is_stopping = False
         self._is_outdated = False
@@ -67,6 +68,7 @@ class Publisher:
     def take_up(self, registry: Registry) -> None:
         """Go on with another registry: all figures are sent again, and departed topics cleared."""
         self._resend = _resend_seconds(registry, self._topics)
+        self._districts = registry.districts
         self._is_outdated = True
         self._changed.set()
 
@@ -105,7 +107,7 @@ class Publisher:
             self._is_outdated = False
             self._refused_at.clear()
             self._is_refusal_told = False
-            outbox = Outbox(connection, self._topics)
+            outbox = Outbox(connection, self._topics, self._districts)
             while not await outbox.try_lock():  # noqa: ASYNC110 - the lock is another process's, in the database
                 await asyncio.sleep(_LOCK_EVERY)
             async with self._client() as client:
@@ -203,7 +205,7 @@ class Publisher:
         self._sent_at.pop(topic, None)
         is_taken = await self._retain(client, topic, b"")
         if is_taken:
-            log.info("live_topic_cleared", reason="no car park of the registry")
+            log.info("live_topic_cleared", reason="nothing of the registry")
         return is_taken
 
     async def _wait_for_change(self) -> None:
@@ -243,7 +245,8 @@ def _resend_seconds(registry: Registry, topics: Topics) -> Mapping[str, float]:
         topics.live(park.code): park.stale_after.total_seconds() if park.basis == "count" else _RESEND_OTHERS
         for park in registry.car_park
     }
-    return seconds | {topics.live_city: _RESEND_OTHERS, topics.live_health: _RESEND_OTHERS}
+    others = (topics.live_city, topics.live_health, *map(topics.live_district, registry.districts))
+    return seconds | dict.fromkeys(others, _RESEND_OTHERS)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> Exception:

@@ -20,6 +20,7 @@ from ingest.metrics import Metrics
 from ingest.mqtt import Consumer, Identity
 from ingest.ops import serve_ops
 from ingest.pipeline import Pipeline
+from ingest.pooled import PooledFigures
 from ingest.publisher import Publisher
 from ingest.registry_watch import RegistryWatch
 from ingest.retention import Retention
@@ -76,6 +77,7 @@ class _Parts:
     publisher: Publisher
     retention: Retention
     roller: Roller
+    pooled: PooledFigures
 
 
 def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: Store, start: Start) -> _Parts:
@@ -86,6 +88,12 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
     consumer.on_connected = lambda present: backlog.connected(_now(), session_present=present)
     consumer.on_lost = lambda silent_seconds: backlog.lost(_now() - round(silent_seconds * 1e6))
     publisher = Publisher(settings, registry, metrics)
+    pooled = PooledFigures(settings, registry, metrics, lambda: not backlog.gap.is_open)
+
+    def take_up(changed: Registry) -> None:
+        publisher.take_up(changed)
+        pooled.take_up(changed)
+
     settler = Settler(
         start=start,
         store=store,
@@ -94,7 +102,7 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
         settings=settings,
         window_ratio=lambda: window.ratio,
         on_change=publisher.changed,
-        on_registry=publisher.take_up,
+        on_registry=take_up,
     )
     pipeline = Pipeline(
         inbox=inbox,
@@ -106,7 +114,14 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
         max_delay=settings.batch_max_delay.total_seconds(),
     )
     return _Parts(
-        inbox, consumer, settler, pipeline, publisher, Retention(settings, metrics), Roller(settings, metrics)
+        inbox=inbox,
+        consumer=consumer,
+        settler=settler,
+        pipeline=pipeline,
+        publisher=publisher,
+        retention=Retention(settings, metrics),
+        roller=Roller(settings, metrics),
+        pooled=pooled,
     )
 
 
@@ -125,9 +140,10 @@ async def _run(
         watching = start_task("watch registry", watch)
         retaining = start_task("retain", parts.retention.run())
         rolling = start_task("roll", parts.roller.run())
+        pooling = start_task("pool", parts.pooled.run())
         await stop.wait()
         await _drain(parts, gathering, publishing, drain_timeout)
-        for task in (consuming, gathering, settling, publishing, watching, retaining, rolling):
+        for task in (consuming, gathering, settling, publishing, watching, retaining, rolling, pooling):
             task.cancel()
 
 

@@ -38,7 +38,7 @@ _SENSOR: Final = np.dtype(
 class Sensor(NamedTuple):
     """A sensor to be registered: the database id of its home, its name there, and the bounds of its values.
 
-    `patience` is how many microseconds it may be silent, 0 for ever.
+    `patience` is how many microseconds it may be silent, 0 for ever; `pooled`, whether it counts for its district.
     """
 
     home: int
@@ -49,6 +49,7 @@ class Sensor(NamedTuple):
     maximum: float = np.inf
     is_listed: bool = False
     patience: int = 0
+    pooled: bool = True
 
     @property
     def found_under(self) -> tuple[str, ...]:
@@ -64,7 +65,8 @@ class Sensor(NamedTuple):
         minimum = low if entry.minimum is None else entry.minimum
         maximum = high if entry.maximum is None else entry.maximum
         patience = entry.heartbeat // timedelta(microseconds=1)
-        return cls(home, entry.name, entry.kind, unit, minimum, maximum, is_listed=True, patience=patience)
+        bounds = (minimum, maximum)
+        return cls(home, entry.name, entry.kind, unit, *bounds, is_listed=True, patience=patience, pooled=entry.pooled)
 
     @classmethod
     def seen(cls, home: int, name: str, kind: str, unit: str) -> "Sensor":

@@ -144,6 +144,43 @@ class HealthFigure(_Figure):
     revision: int
 
 
+class PooledMean(BaseModel):
+    """A state of a district's homes: the mean over them, rounded."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    unit: str
+    mean: float
+
+
+class PooledSum(BaseModel):
+    """What a district's homes used: the sum over them, rounded."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    unit: str
+    sum: float
+
+
+class DistrictFigure(_Figure):
+    """`{root}/live/dwellings/{district}`. The group is a bound, such as `>=11`, never a number."""
+
+    district: str
+    start: datetime
+    end: datetime
+    group: str
+    figures: list[PooledMean | PooledSum]
+
+
+class DistrictSuppressed(_Figure):
+    """The same topic, where nothing may be said of the newest step. Why not is not told either."""
+
+    district: str
+    suppressed: Literal[True] = True
+
+
 class ServiceStatus(_Figure):
     """`{root}/status/{client_id}`."""
 

@@ -152,6 +152,7 @@ class DwellingSensor(_Entry):
     minimum: Annotated[float, Field(allow_inf_nan=False)] | None = None
     maximum: Annotated[float, Field(allow_inf_nan=False)] | None = None
     heartbeat: Duration = timedelta(0)
+    pooled: bool = Field(default=True, strict=True)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -209,6 +210,11 @@ class Registry(_Entry):
             if first[home.id] != place
         ]
         return _unless_faulty(self, faults)
+
+    @property
+    def districts(self) -> tuple[str, ...]:
+        """The districts that have a home, in order."""
+        return tuple(sorted({home.district for home in self.dwelling}))
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

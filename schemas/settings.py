@@ -152,6 +152,9 @@ class Settings(BaseSettings):
         None,
         description="A file with the secret key of the dwellings' pseudonyms, at least 32 bytes; needed for dwellings.",
     )
+    privacy_minimum_group: int = Field(
+        11, ge=7, description="Least number of homes that a pooled figure of a district may rest on."
+    )
     retention_parking: Duration = Field(
         timedelta(days=400), description="How long events, counts and the history of figures of parking are kept."
     )

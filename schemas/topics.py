@@ -7,6 +7,7 @@
 {root}/live/parking/{car_park}            out   the live figure of a car park
 {root}/live/parking                       out   the city
 {root}/live/health                        out   the health of the sensors
+{root}/live/dwellings/{district}          out   the pooled figure of a district's homes
 {root}/status/{client_id}                 out   the service itself
 """
 
@@ -85,6 +86,10 @@ class Topics:
     def live_health(self) -> str:
         """Where the health of the sensors is retained."""
         return f"{self.root}/live/health"
+
+    def live_district(self, district: str) -> str:
+        """Where the pooled figure of a district's homes is retained."""
+        return f"{self.root}/live/dwellings/{district}"
 
     @property
     def live_filter(self) -> str:

@@ -6,8 +6,9 @@ sensor, the registry's or the primary one.
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 
 class Scale(NamedTuple):
@@ -24,6 +25,13 @@ class Kind(NamedTuple):
     unit: str
     minimum: float
     maximum: float
+
+
+class Pooling(NamedTuple):
+    """How a kind of sensor is pooled over a district's homes, and to which step the figure is rounded."""
+
+    how: Literal["mean", "sum"]
+    step: Decimal
 
 
 _SECONDARY: Final[dict[str, Scale]] = {
@@ -93,6 +101,19 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     }
 )
 """The kinds that are checked. Another kind is stored unchecked."""
+
+POOLED: Final[Mapping[str, Pooling]] = MappingProxyType(
+    {
+        "temperature": Pooling("mean", Decimal("0.5")),
+        "humidity": Pooling("mean", Decimal(1)),
+        "co2": Pooling("mean", Decimal(10)),
+        "noise": Pooling("mean", Decimal(1)),
+        "pressure": Pooling("mean", Decimal(10)),
+        "energy": Pooling("sum", Decimal(360_000)),
+        "water": Pooling("sum", Decimal("0.01")),
+    }
+)
+"""The kinds that are pooled, in their own units. None that tells who is at home, moves, sleeps or has company."""
 
 OTHER: Final = "other"
 _BY_UNIT: Final = {

@@ -46,9 +46,9 @@ UPDATE dwelling SET consent = false WHERE consent AND pseudonym <> ALL(%s)
 SELECT pseudonym, id FROM dwelling
 
 -- name: upsert_sensors
-INSERT INTO sensor AS held (dwelling_id, name, kind, unit)
-SELECT * FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[])
-ON CONFLICT (dwelling_id, name, unit) DO UPDATE SET kind = excluded.kind
+INSERT INTO sensor AS held (dwelling_id, name, kind, unit, pooled)
+SELECT * FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[], %s::boolean[])
+ON CONFLICT (dwelling_id, name, unit) DO UPDATE SET kind = excluded.kind, pooled = excluded.pooled
 RETURNING dwelling_id, name, unit, id
 
 -- name: sensors

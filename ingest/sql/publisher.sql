@@ -25,6 +25,19 @@ FROM (SELECT max(revision) AS revision FROM sensor_health) AS newest
 WHERE revision > CASE WHEN %(all)s THEN 0
                  ELSE coalesce((SELECT publication.revision FROM publication WHERE topic = %(topic)s), 0) END
 
+-- name: districts
+SELECT newest.district, newest.began_at AS start, newest.ended_at AS "end", newest.revision, told.*
+FROM unnest(%(districts)s::text[]) AS wanted (district)
+CROSS JOIN LATERAL (
+    SELECT step.* FROM pooled_step AS step WHERE step.district = wanted.district ORDER BY revision DESC LIMIT 1
+) AS newest
+CROSS JOIN LATERAL (
+    SELECT '>=' || min(group_at_least) AS "group",
+           jsonb_agg(jsonb_build_object('kind', kind, 'unit', unit, how, value) ORDER BY kind) AS figures
+    FROM pooled_figure AS figure WHERE (figure.district, figure.began_at) = (newest.district, newest.began_at)
+) AS told
+WHERE %(all)s OR newest.revision > coalesce((SELECT publication.revision FROM publication WHERE topic = %(prefix)s || newest.district), 0)
+
 -- name: published
 SELECT topic, revision FROM publication
 

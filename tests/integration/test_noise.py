@@ -89,7 +89,7 @@ class Stream:
         """Give what the health topic tells."""
         async with await connect(self.settings.database_url, "test") as connection:
             topics = Topics(self.settings.topic_root)
-            sent = {figure.topic: figure.payload for figure in await Outbox(connection, topics).load()}
+            sent = {figure.topic: figure.payload for figure in await Outbox(connection, topics, ()).load()}
         return dict(json.loads(sent[topics.live_health]))
 
     async def named(self) -> set[str]:
