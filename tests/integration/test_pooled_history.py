@@ -33,7 +33,7 @@ UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
 WHICH = st.integers(0, MOST_HOMES - 1)
 EVENTS = st.one_of(
     st.tuples(st.just("nothing")),
-    st.tuples(st.sampled_from(["leave", "return", "press", "erase", "break", "mend"]), WHICH),
+    st.tuples(st.sampled_from(["leave", "return", "press", "pause shortly", "erase", "break", "mend"]), WHICH),
     st.tuples(st.just("move"), WHICH, st.sampled_from(DISTRICTS)),
     st.tuples(st.just("join"), st.sampled_from(DISTRICTS)),
     st.tuples(st.just("tell late"), WHICH, st.integers(1, 9)),
@@ -119,6 +119,8 @@ class History:
                 await district.consent(home, consents=name == "return")
             case "press", *_:
                 await district.press(home)
+            case "pause shortly", *_:
+                await district.pause_shortly(home)
             case "erase", *_:
                 await district.erase(home)
             case "break", *_:
