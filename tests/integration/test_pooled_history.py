@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from integration.pooled_district import DISTRICTS, HALF_HOUR, District, Figure, homes_in
 
@@ -183,8 +183,11 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     return lambda events: asyncio.run(work(events))
 
 
-@settings(max_examples=10, phases=UNSHRUNK, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, phases=UNSHRUNK, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=HISTORIES)
+@example(events=[(("pause shortly", 0), 4, True), (("tell late", 9, 2), 3, True)])
+@example(events=[(("lose energy", 1), 4, True), (("erase", 9), 4, True), (("join", "boutonnet"), 4, True)])
+@example(events=[(("leave", 2), 4, True), (("return", 2), 4, True), (("move", 10, "antigone"), 4, True)])
 def test_no_two_figures_differ_by_fewer_homes_than_the_least_group(run: Run, events: Events) -> None:
     """Whoever joins, leaves, moves, pauses, falls silent or is erased, and whatever clock, service and roller do."""
     run(events)
