@@ -65,7 +65,8 @@ class PooledFigures:
         was_caught_up = False
         while True:
             is_caught_up, wait = self._is_caught_up(), _LOOK_EVERY
-            is_due = self._done_until != newest_due(datetime.now(UTC))
+            # Without homes no group is fixed: the first homes count from when they come, not from the month after.
+            is_due = bool(self._districts) and self._done_until != newest_due(datetime.now(UTC))
             # Twice in a row: what arrived last has been committed by then.
             if is_due and was_caught_up and is_caught_up and not await self._look():
                 wait = _TRY_AGAIN

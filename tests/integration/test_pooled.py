@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from harness.broker import Mosquitto
 from harness.clients import publish_retained, retained
@@ -204,6 +205,43 @@ async def test_nothing_is_judged_before_what_was_sent_meanwhile_has_come(
     with suppress(asyncio.CancelledError):
         await judging
     assert judged[:7] == [0, 0, 0, 0, 0, 0, 2]
+
+
+async def test_several_judges_at_once_judge_a_step_once(database_url: str, ask: Callable[..., Any]) -> None:
+    """One of them does, the others find it done."""
+    now = datetime.now(UTC)
+
+    async def judge() -> pooled.Outcome:
+        async with await connect(database_url, "test") as connection:
+            return await pooled.judge_next(connection, "antigone", now, 11)
+
+    outcomes = await asyncio.gather(*(judge() for _ in range(4)))
+    assert sorted(outcomes) == [*[pooled.Outcome.NOTHING_DUE] * 3, pooled.Outcome.SUPPRESSED]
+    assert await ask("SELECT count(*) FROM pooled_step") == 1
+
+
+async def test_nothing_is_judged_while_a_home_is_erased(database_url: str, ask: Callable[..., Any]) -> None:
+    """Nor is a group fixed: both wait, and give up after the time-out of the connection, having written nothing."""
+    now = datetime.now(UTC)
+    async with await connect(database_url, "test") as erasing:
+        await erasing.execute("SELECT pg_advisory_lock(hashtextextended('arceaux.erasure', 0))")
+        async with await connect(database_url, "test", "-c lock_timeout=50ms") as connection:
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                await pooled.fix_groups(connection, now)
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                await pooled.judge_next(connection, "antigone", now, 11)
+    assert await ask("SELECT (SELECT count(*) FROM pooled_step) + (SELECT count(*) FROM pooled_month)") == 0
+
+
+async def test_old_groups_are_forgotten_and_never_fixed_again(database_url: str, ask: Callable[..., Any]) -> None:
+    """Who was in a group is kept until the month after; that the month was fixed is kept for ever."""
+    await ask("INSERT INTO dwelling (pseudonym, district, consent) VALUES ('a', 'antigone', true)")
+    months = [datetime(2026, month, 3, tzinfo=UTC) for month in (9, 10, 11)]
+    async with await connect(database_url, "test") as connection:
+        for now in (*months, *months, months[-1]):
+            await pooled.fix_groups(connection, now)
+    assert await ask("SELECT array_agg(month::text ORDER BY month) FROM pooled_member") == ["2026-10-01", "2026-11-01"]
+    assert await ask("SELECT count(*) FROM pooled_month") == 3
 
 
 async def test_a_least_group_below_seven_is_refused(service_settings: dict[str, str]) -> None:

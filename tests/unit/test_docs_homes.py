@@ -1,10 +1,12 @@
 """What the documentation says of homes, held against the code by reading both."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,10 +21,12 @@ from processors.dead_letters import dead_letters
 from processors.gate import Pause
 from processors.privacy import pseudonym
 from processors.times import to_datetime
+from schemas.live import DistrictFigure, DistrictSuppressed
 from schemas.reasons import Reason
 from schemas.registry import load_registry
-from schemas.units import Scale, scale
+from schemas.units import KINDS, POOLED, Scale, scale
 
+DISTRICT = "### `{root}/live/dwellings/{district}`"
 ARRIVED = 1_795_298_405_000_000
 """2026-11-21T22:00:05Z, when the examples arrive."""
 
@@ -155,3 +159,19 @@ def test_the_row_of_a_home_is_found_as_told(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, str(key), "hut-01"]
     found = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     assert found.strip() == pseudonym(KEY, "hut-01")
+
+
+def test_every_pooled_kind_is_told() -> None:
+    """How it is pooled, in which unit, and to which step it is rounded."""
+    rows = table(section(page("pooled.md"), "## The rule"))
+    told = {kind: (how, unit, Decimal(step)) for kind, how, unit, step in (map(plain, row) for row in rows)}
+    assert told == {kind: (how, KINDS[kind].unit, step) for kind, (how, step) in POOLED.items()}
+
+
+@pytest.mark.parametrize(("name", "heading"), [("pooled.md", "## The figure"), ("formats.md", DISTRICT)])
+def test_payloads_of_districts_are_what_is_shown(name: str, heading: str) -> None:
+    """Both the figure and the notice, key by key, in this order."""
+    figure, notice = re.findall(r"^```json\n(.*?)^```", section(page(name), heading), re.MULTILINE | re.DOTALL)
+    for shown, model in ((figure, DistrictFigure), (notice, DistrictSuppressed)):
+        written = json.loads(model.model_validate_json(shown).payload())
+        assert json.dumps(written) == json.dumps(json.loads(shown))
