@@ -112,5 +112,5 @@ async def _kill_and_start(rig: Rig) -> None:
 
 
 async def _newest_revision(rig: Rig) -> int:
-    figures = await retained(rig.broker.url, "city/live/#")
+    figures = await retained(rig.broker.url, "city/live/parking/#")
     return max(int(figure["revision"]) for figure in figures.values())

@@ -143,6 +143,8 @@ def test_topics_out_are_those_of_the_contract() -> None:
     topics = Topics("city")
     assert topics.live("ANTI") == "city/live/parking/ANTI"
     assert topics.live_city == "city/live/parking"
+    assert topics.live_health == "city/live/health"
+    assert topics.live_district("antigone") == "city/live/dwellings/antigone"
     assert topics.status("arceaux") == "city/status/arceaux"
     assert topics.live_filter == "city/live/#"
 
