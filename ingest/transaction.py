@@ -1,21 +1,23 @@
 """The statements of one batch's transaction, after the fence and before COMMIT."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import errors
 
 from ingest.database import Connection
-from ingest.dead_letters import write_dead_letters, write_replay
+from ingest.dead_letters import mark_replayed, write_dead_letters
 from ingest.sql import load_queries
 from processors import pgcopy
 from processors.availability import FIGURE_STATUSES, quality_names
 from processors.columns import NEVER, Records
 from processors.dead_letters import DeadLetter, Tally, tally
+from processors.decode import by_route
 from processors.gate import Press
 from processors.health import STATES
 from processors.layout import Layout
@@ -26,7 +28,7 @@ from processors.replays import Mark
 from processors.times import to_datetime
 from schemas.live import SensorState
 from schemas.reasons import Reason
-from schemas.topics import Route
+from schemas.topics import ROUTES, TABLES, Route, Table
 
 SQL: Final = load_queries("store.sql")
 _STAGED_BATCHES: Final = 20
@@ -89,6 +91,16 @@ def reading_columns(layout: Layout, readings: Records) -> tuple[Column, ...]:
     )
 
 
+def raw_rows(batch: Batch) -> tuple[tuple[Table, Records, Callable[[Layout, Records], tuple[Column, ...]]], ...]:
+    """Give the distinct readings of a batch by table, and what makes columns of them."""
+    reduced = batch.reduced
+    return (
+        (Table.PARKING_EVENT, reduced.events, event_columns),
+        (Table.PARKING_COUNT, reduced.counts, count_columns),
+        (Table.DWELLING_READING, reduced.readings, reading_columns),
+    )
+
+
 async def copy(connection: Connection, query: str, columns: Sequence[Column]) -> None:
     """Send columns by a binary COPY."""
     body = pgcopy.encode(columns)
@@ -103,25 +115,33 @@ class RawTable:
         self._name = name
         self._staged_batches = 0
 
-    async def insert(self, connection: Connection, columns: Sequence[Column]) -> int:
-        """Store distinct readings; give how many were new, exactly."""
-        rows = len(columns[0][2])
-        if not rows:
-            return 0
+    async def insert(
+        self, connection: Connection, columns: Sequence[Column], routes: NDArray[np.uint8]
+    ) -> Counter[Route]:
+        """Store distinct readings, each of a route; give how many were new, exactly."""
+        if not len(routes):
+            return Counter()
         if self._staged_batches:
             self._staged_batches -= 1
-            return await self._merge(connection, columns)
+            return await self._merge(connection, columns, routes)
         try:
             async with connection.transaction():  # a savepoint
                 await copy(connection, f"copy_{self._name}", columns)
         except errors.UniqueViolation:
             self._staged_batches = _STAGED_BATCHES
-            return await self._merge(connection, columns)
-        return rows
+            return await self._merge(connection, columns, routes)
+        return by_route(routes)
 
-    async def _merge(self, connection: Connection, columns: Sequence[Column]) -> int:
-        await copy(connection, f"stage_{self._name}", columns)
-        return (await connection.execute(SQL[f"merge_{self._name}"])).rowcount
+    async def _merge(
+        self, connection: Connection, columns: Sequence[Column], routes: NDArray[np.uint8]
+    ) -> Counter[Route]:
+        """Store what is new, a route at a time: what an earlier one has left on the stage is a repeat by then."""
+        stored: Counter[Route] = Counter()
+        for route in np.unique(routes).tolist():
+            of_route = [(name, kind, column[routes == route]) for name, kind, column in columns]
+            await copy(connection, f"stage_{self._name}", of_route)
+            stored[ROUTES[route]] = (await connection.execute(SQL[f"merge_{self._name}"])).rowcount
+        return stored
 
 
 class Transaction:
@@ -129,17 +149,16 @@ class Transaction:
 
     def __init__(self, worker: str) -> None:
         self._worker = worker
-        self._events = RawTable("parking_event")
-        self._counts = RawTable("parking_count")
-        self._readings = RawTable("dwelling_reading")
+        self._tables = {table: RawTable(table) for table in Table}
 
     async def write(self, connection: Connection, batch: Batch, quota: Quota) -> Outcome:
         """Write everything of a batch inside the caller's transaction; `quota` is as of the last commit."""
-        layout, reduced = batch.layout, batch.reduced
+        reduced = batch.reduced
         stored = {
-            Route.SPOT: await self._events.insert(connection, event_columns(layout, reduced.events)),
-            Route.COUNT: await self._counts.insert(connection, count_columns(layout, reduced.counts)),
-            Route.SENML: await self._readings.insert(connection, reading_columns(layout, reduced.readings)),
+            table: await self._tables[table].insert(
+                connection, columns_of(batch.layout, readings), reduced.decoded.routes_of(readings)
+            )
+            for table, readings, columns_of in raw_rows(batch)
         }
         await _write_presses(connection, reduced.decoded.homes.presses)
         await _write_spot_states(connection, batch)
@@ -147,15 +166,27 @@ class Transaction:
         await _write_figures(connection, batch)
         await _write_health(connection, batch)
         new_letters, quota = await write_dead_letters(connection, batch.letters, quota)
-        tallies = tally(reduced.decoded, stored, _seen(new_letters, "route"))
+        tallies = tally(reduced.decoded, sum(stored.values(), Counter()), _seen(new_letters, "route"))
         if batch.marks:
-            await write_replay(connection, batch.marks, stored)
+            await mark_replayed(connection, batch.marks)
+            stored = {table: Counter({Route.REPLAY: counts.total()}) for table, counts in stored.items()}
             tallies = {Route.REPLAY: Tally.total(tallies.values())}
+        await _write_rows(connection, "add_to_destination", _destinations(stored))
         minute = batch.now.replace(second=0, microsecond=0)
         await _write_rows(
             connection, "add_to_ledger", [_ledger_row(minute, self._worker, *item) for item in tallies.items()]
         )
         return Outcome(tallies, _seen(new_letters, "reason"), quota)
+
+
+def _destinations(stored: Mapping[Table, Counter[Route]]) -> list[tuple[Any, ...]]:
+    """Give how many rows went where, of the routes of which the ledger does not tell it."""
+    return [
+        (route, table, rows)
+        for table, counts in stored.items()
+        for route, rows in counts.items()
+        if rows and len(TABLES[route]) > 1
+    ]
 
 
 async def _write_rows(connection: Connection, query: str, rows: Sequence[tuple[Any, ...]]) -> None:

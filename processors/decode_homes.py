@@ -25,6 +25,11 @@ from schemas.topics import Route
 
 _PRESSES: Final = {b"on": True, b"off": False}
 
+_PARSERS: Final[Mapping[Route, Callable[[bytes, str], list[senml.Record]]]] = {
+    Route.SENML: lambda payload, _: senml.parse(payload),
+}
+"""What reads a payload, given the device that it is of: every format comes to SenML records."""
+
 _MOST_STRANGERS: Final = 10_000
 """Homes not registered whose presses are remembered."""
 _MOST_KEPT: Final = 100
@@ -52,6 +57,7 @@ class HomeReadings:
 
 
 class _Pack(NamedTuple):
+    route: Route
     delivery: int
     home: Home
     arrived: int
@@ -86,8 +92,9 @@ class HomeDecoder:
         elif target.route is Route.UNROUTABLE:
             raise RejectedError(Reason.UNROUTABLE_TOPIC, UNROUTABLE, is_kept=self._may_keep(home))
         else:
-            records = self._parse(delivery.payload, home)
-            self._packs.append(_Pack(index, home, delivery.received_at, delivery.retain, delivery.duplicate, records))
+            records = self._parse(delivery.payload, target, home)
+            arrived, retain, duplicate = delivery.received_at, delivery.retain, delivery.duplicate
+            self._packs.append(_Pack(target.route, index, home, arrived, retain, duplicate, records))
 
     def finish(self) -> HomeReadings:
         """Resolve the packs."""
@@ -122,10 +129,10 @@ class HomeDecoder:
         """Tell whether dead letters may keep payloads: what cannot be read may have been measured in a pause."""
         return home.pseudonym not in self._gate.pauses
 
-    def _parse(self, payload: bytes, home: Home) -> list[senml.Record]:
+    def _parse(self, payload: bytes, target: Target, home: Home) -> list[senml.Record]:
         try:
             self._limits.check_size(payload)
-            return senml.parse(payload)
+            return _PARSERS[target.route](payload, target.device)
         except (senml.PackError, RejectedError) as error:
             raise RejectedError(error.reason, error.detail, is_kept=self._may_keep(home)) from None
 
@@ -151,11 +158,16 @@ class HomeDecoder:
         is_faulty = np.zeros(len(time), dtype=bool)
         is_faulty[list(faults)] = True
         good = wanted & ~is_faulty
-        self._refused[Route.SENML] += int((~good & ~is_faulty & ~resolved.is_carrier).sum())
+        self._refuse(resolved.pack[~good & ~is_faulty & ~resolved.is_carrier])
         readings = np.empty(int(good.sum()), dtype=READING)
         readings["delivery"], readings["record"], readings["time"] = deliveries[good], resolved.record[good], time[good]
         readings["sensor"], readings["value"] = sensor[good], value[good]
         return readings, self._rejects(faults, resolved)
+
+    def _refuse(self, packs: NDArray[np.int64]) -> None:
+        """Count refused records, given the pack of each."""
+        for number in np.flatnonzero(refused := np.bincount(packs)).tolist():
+            self._refused[self._packs[number].route] += int(refused[number])
 
     def _rejects(self, faults: Mapping[int, tuple[Reason, str]], resolved: Resolved) -> tuple[Reject, ...]:
         """Give the faulty records; of a home with a pause, and of many in one pack, they are only counted.
@@ -170,7 +182,7 @@ class HomeDecoder:
             may_be_paused = reason is Reason.TIME_TOO_LATE or not self._may_keep(pack.home)
             is_kept = kept[pack.delivery] <= _MOST_KEPT and not may_be_paused
             record = int(resolved.record[index])
-            rejects.append(Reject(pack.delivery, Route.SENML, reason, detail, record, is_kept=is_kept))
+            rejects.append(Reject(pack.delivery, pack.route, reason, detail, record, is_kept=is_kept))
         return tuple(rejects)
 
     def _is_refused(self, resolved: Resolved, time: NDArray[np.int64]) -> Bools:

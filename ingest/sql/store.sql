@@ -125,3 +125,7 @@ ON CONFLICT (minute, worker, route) DO UPDATE SET
     messages = held.messages + excluded.messages, readings = held.readings + excluded.readings,
     stored = held.stored + excluded.stored, duplicate = held.duplicate + excluded.duplicate,
     dead_lettered = held.dead_lettered + excluded.dead_lettered, refused = held.refused + excluded.refused
+
+-- name: add_to_destination
+INSERT INTO destination AS held (route, table_name, rows) VALUES (%s, %s, %s)
+ON CONFLICT (route, table_name) DO UPDATE SET rows = held.rows + excluded.rows

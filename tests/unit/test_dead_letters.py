@@ -16,7 +16,7 @@ from processors.reduce import Moment, World, reduce
 from processors.rejects import Limits, Reject
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
-from schemas.topics import Route
+from schemas.topics import Route, Table
 
 SPOT = TOPICS.spot("ANTI", "P-01")
 COUNTER = TOPICS.count("COME")
@@ -140,7 +140,7 @@ def test_the_tally_of_a_batch_balances_whatever_was_there_before(
     assert set(tallies) == {route for route in Route if decoded.messages[route]}
     for route, one in tallies.items():
         rejected = sum(reject.route is route for reject in decoded.rejects)
-        assert one.readings == len(decoded.readings.get(route, ())) + rejected + decoded.refused[route]
+        assert one.readings == decoded.count_readings()[route] + rejected + decoded.refused[route]
         assert one.readings == one.messages or route in {Route.SENML, Route.CONTROL}
         assert min(one.stored, one.duplicate, one.dead_lettered, one.refused) >= 0
         assert one.stored == stored.get(route, 0)
@@ -189,6 +189,6 @@ def test_every_reason_can_become_a_dead_letter() -> None:
         deliver(COUNTER, {"free": 1}),
     ]
     good = decode(deliveries, LAYOUT, limits, GATE, NO_GAP)
-    decoded = good.without([(Route.COUNT, good.counts, "no")])
+    decoded = good.without([(Table.PARKING_COUNT, good.counts, "no")])
     letters = dead_letters(decoded.rejects, deliveries, LAYOUT)
     assert Counter(letter.reason for letter in letters) == dict.fromkeys(Reason, 1)
