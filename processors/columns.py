@@ -89,7 +89,9 @@ def same_facts(readings: Records, others: Records) -> NDArray[np.bool_]:
     """Tell which readings tell a fact that is among the others, of the same kind."""
     names = list(_KEYS[readings.dtype])
     facts = set(others[names].tolist())
-    return np.fromiter((key in facts for key in readings[names].tolist()), dtype=bool, count=len(readings))
+    is_same = np.isin(readings["time"], others["time"])  # few others, of few times
+    is_same[is_same] = [key in facts for key in readings[names][is_same].tolist()]
+    return is_same
 
 
 def to_int4(column: NDArray[Any], name: str) -> NDArray[np.int32]:
