@@ -100,7 +100,7 @@ def test_a_sensor_whose_unit_changes_has_told_nothing_yet() -> None:
     homes.household.sensors[0] = other
     sensors.add([other], [7002])
     homes.household.layout.homes.memory.shapes.clear()
-    assert [one[1:3] for one in homes.live(state(2, {"energy": 5}, "plug")).stored] == [("Wh", 5000)]
+    assert [one[1:3] for one in homes.live(state(2, {"energy": 0.005}, "plug")).stored] == [("Wh", 5)]
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 4, 100])
