@@ -121,8 +121,6 @@ class Privacy:
                 return self.topics.senml(home)
             case Route.CONTROL:
                 return self.topics.pause(home)
-            case Route.ZIGBEE2MQTT:
-                return self.topics.zigbee2mqtt(home, NOBODY)
         return f"{self.topics.root}/dwellings/{home}"
 
 
