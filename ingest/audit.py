@@ -1,9 +1,9 @@
 """The audit: proves from the tables alone that every reading is accounted for, and tells where one is not.
 
 readings summed      = stored + duplicate + dead-lettered + refused, in every row of the ledger, too
-stored by a route    = rows of its table held + removed - stored there by replays
+stored in a table    = its rows held + removed
 dead-lettered summed = readings that dead letters stand for + those removed
-stored by replays    = what `replayed` says of all tables
+stored by a route of several tables = what `destination` says of these
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from psycopg import IsolationLevel, sql
 
 from ingest.database import Connection
 from ingest.sql import load_queries
-from schemas.topics import TABLES, Route
+from schemas.topics import TABLES, Table
 
 _SQL: Final = load_queries("audit.sql")
 OUTCOMES: Final = ("stored", "duplicate", "dead_lettered", "refused")
@@ -53,7 +53,7 @@ class Counts:
     ledger: Mapping[str, Mapping[str, int]]
     held: Mapping[str, int]
     removed: Mapping[str, int]
-    replayed: Mapping[str, int]
+    destinations: Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,10 @@ async def audit(connection: Connection, on_step: Callable[[str], None]) -> Audit
         ledger = {route: dict(zip(("readings", *OUTCOMES), sums, strict=True)) for route, *sums in rows}
         wrong_rows = await _wrong_rows(connection)
         removed: dict[str, int] = dict(await (await connection.execute(_SQL["removed"])).fetchall())
-        replayed: dict[str, int] = dict(await (await connection.execute(_SQL["replayed"])).fetchall())
+        rows = await (await connection.execute(_SQL["destinations"])).fetchall()
+        destinations = {(route, table): count for route, table, count in rows}
         held = await _held(connection, on_step)
-    return Audit(compare(Counts(ledger, held, removed, replayed)), wrong_rows)
+    return Audit(compare(Counts(ledger, held, removed, destinations)), wrong_rows)
 
 
 def compare(counts: Counts) -> tuple[Balance, ...]:
@@ -96,6 +97,11 @@ def compare(counts: Counts) -> tuple[Balance, ...]:
     def stored(route: str) -> int:
         return counts.ledger[route]["stored"] if route in counts.ledger else 0
 
+    def stored_in(table: Table) -> int:
+        """Sum up what was booked for a table: by routes that lead to it alone, and by those that lead to several."""
+        alone = sum(stored(route) for route, tables in TABLES.items() if tables == (table,))
+        return alone + sum(rows for (_, name), rows in counts.destinations.items() if name == table)
+
     def there(*tables: str) -> Mapping[str, int]:
         return {
             "held": sum(counts.held[table] for table in tables),
@@ -104,19 +110,20 @@ def compare(counts: Counts) -> tuple[Balance, ...]:
 
     return (
         Balance("readings", booked("readings"), {name: booked(name) for name in OUTCOMES}),
-        Balance("stored", booked("stored"), there(*TABLES.values())),
+        Balance("stored", booked("stored"), there(*Table)),
+        *(Balance(table, stored_in(table), there(table)) for table in Table),
         *(
-            Balance(table, stored(route) + counts.replayed.get(table, 0), there(table))
-            for route, table in TABLES.items()
+            Balance(route, stored(route), {table: counts.destinations.get((route, table), 0) for table in tables})
+            for route, tables in TABLES.items()
+            if len(tables) > 1
         ),
-        Balance(Route.REPLAY, stored(Route.REPLAY), {"replayed": sum(counts.replayed.values())}),
         Balance("dead_lettered", booked("dead_lettered"), there(DEAD_LETTER)),
     )
 
 
 async def _held(connection: Connection, on_step: Callable[[str], None]) -> Mapping[str, int]:
     held = {}
-    for table in (*TABLES.values(), DEAD_LETTER):
+    for table in (*Table, DEAD_LETTER):
         on_step(table)
         count = sql.SQL(_SQL["held"]).format(table=sql.Identifier(table))
         row = await (await connection.execute(_SQL["seen"] if table == DEAD_LETTER else count)).fetchone()

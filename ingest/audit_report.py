@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from ingest.audit import Audit, Balance
-from schemas.topics import TABLES, Route
+from schemas.topics import Route, Table
 
 _TOO_MUCH_BOOKED: Final = (
     "booked, and neither held nor removed: rows were deleted without a row in `removal`, or the ledger was changed"
@@ -20,9 +20,9 @@ _TOO_LITTLE_BOOKED: Final = (
 _MEANING: Final = {
     "readings": "with no outcome, or outcomes without a reading: see the rows of the ledger below",
     "stored": "see the lines of the tables; where those balance, it is booked under a route that fills no table",
-    Route.REPLAY: "in one of `ledger` (route `replay`) and `replayed` only: one of them was changed",
 }
 """What a difference means where the sign does not tell."""
+_ROUTE_CHANGED: Final = "in one of `ledger` and `destination` only: one of them was changed"
 
 
 @contextmanager
@@ -57,11 +57,12 @@ def as_json(audit: Audit) -> dict[str, Any]:
 
 
 def _lines(balance: Balance) -> Iterator[str]:
-    indent = "  " if balance.name in TABLES.values() else ""
+    indent = "  " if balance.name in set(Table) else ""
     yield f"{_sum(balance, indent)}  {_verdict(balance)}"
     if balance.difference:
         by_sign = _TOO_MUCH_BOOKED if balance.difference > 0 else _TOO_LITTLE_BOOKED
-        yield f"{indent}  {abs(balance.difference)} {_MEANING.get(balance.name, by_sign)}"
+        meaning = _ROUTE_CHANGED if balance.name in set(Route) else _MEANING.get(balance.name, by_sign)
+        yield f"{indent}  {abs(balance.difference)} {meaning}"
 
 
 def _verdict(balance: Balance) -> str:

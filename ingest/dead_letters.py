@@ -1,6 +1,6 @@
 """Dead letters in the batch's transaction: those it brings, and those it replays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from ingest.database import Connection
@@ -9,7 +9,6 @@ from processors.dead_letters import DeadLetter
 from processors.quota import Quota
 from processors.replays import Letter, Mark
 from processors.times import from_datetime, to_datetime
-from schemas.topics import TABLES, Route
 
 _SQL: Final = load_queries("dead_letters.sql")
 _REPLAYED_AT_ONCE: Final = 200
@@ -29,17 +28,14 @@ async def write_dead_letters(
     return [*new, *rationed.summaries], rationed.quota
 
 
-async def write_replay(connection: Connection, marks: Sequence[Mark], stored: Mapping[Route, int]) -> None:
-    """Note what came of a replay, and to which tables its readings went."""
+async def mark_replayed(connection: Connection, marks: Sequence[Mark]) -> None:
+    """Note what came of a replay."""
     columns = {
         "ids": [mark.id for mark in marks],
         "are_replayed": [mark.is_replayed for mark in marks],
         "details": [mark.detail for mark in marks],
     }
     await connection.execute(_SQL["mark_replayed"], columns)
-    for route, rows in stored.items():
-        if rows:
-            await connection.execute(_SQL["add_to_replayed"], (TABLES[route], rows))
 
 
 async def requested_letters(connection: Connection) -> list[Letter]:

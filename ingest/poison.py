@@ -8,11 +8,11 @@ import psycopg
 
 from ingest.database import Connection
 from ingest.errors import ArceauxError, Verdict, describe, judge
-from ingest.transaction import SQL, Batch, copy, count_columns, event_columns, reading_columns
+from ingest.transaction import SQL, Batch, copy, raw_rows
 from processors.columns import Records
-from processors.decode import Poison
+from processors.decode import Unfit
 from processors.pgcopy import Column
-from schemas.topics import Route
+from schemas.topics import Table
 
 _MOST: Final = 100
 """More bad readings in one batch mean that not they are wrong but something else, a schema for instance."""
@@ -26,22 +26,16 @@ class UnisolatedError(ArceauxError):
     """No reading of the batch is to blame by itself, or too many are."""
 
 
-async def find_poison(connection: Connection, batch: Batch) -> Sequence[Poison]:
+async def find_poison(connection: Connection, batch: Batch) -> Sequence[Unfit]:
     """Bisect the batch by trial, under savepoints that are all rolled back.
 
     Raises UnisolatedError where no reading is to blame, or too many are.
     """
-    reduced = batch.reduced
-    suspects = (
-        (Route.SPOT, "parking_event", event_columns, reduced.events),
-        (Route.COUNT, "parking_count", count_columns, reduced.counts),
-        (Route.SENML, "dwelling_reading", reading_columns, reduced.readings),
-    )
-    found: list[Poison] = []
+    found: list[Unfit] = []
     async with connection.transaction(force_rollback=True):
-        for route, table, columns, readings in suspects:
-            async for bad, error in _bisect(connection, table, partial(columns, batch.layout), readings):
-                found.append((route, bad, error))
+        for table, readings, columns_of in raw_rows(batch):
+            async for bad, error in _bisect(connection, table, partial(columns_of, batch.layout), readings):
+                found.append(Unfit(table, bad, error))
                 if len(found) > _MOST:
                     raise UnisolatedError(f"the database refuses more than {_MOST} readings of a batch: {error}")
     if not found:
@@ -53,7 +47,7 @@ async def find_poison(connection: Connection, batch: Batch) -> Sequence[Poison]:
 
 async def _bisect(
     connection: Connection,
-    table: str,
+    table: Table,
     columns_of: Callable[[Records], Sequence[Column]],
     readings: Records,
 ) -> AsyncIterator[tuple[Records, str]]:
@@ -70,7 +64,7 @@ async def _bisect(
             suspects += [part[:middle], part[middle:]]
 
 
-async def _try(connection: Connection, table: str, columns: Sequence[Column]) -> Exception | None:
+async def _try(connection: Connection, table: Table, columns: Sequence[Column]) -> Exception | None:
     """Give the error that isolates these readings, None where they are good."""
     try:
         async with connection.transaction(force_rollback=True):

@@ -1,7 +1,7 @@
 """The statements of one batch's transaction, after the fence and before COMMIT."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,15 +12,17 @@ from psycopg import errors
 
 from ingest.arrays import Int4s, Times
 from ingest.database import Connection
-from ingest.dead_letters import write_dead_letters, write_replay
+from ingest.dead_letters import mark_replayed, write_dead_letters
 from ingest.sql import load_queries
 from processors import pgcopy
 from processors.aggregates import touched
 from processors.availability import FIGURE_STATUSES, quality_names
 from processors.columns import NEVER, Records
 from processors.dead_letters import DeadLetter, Tally, tally
+from processors.decode import by_route
 from processors.gate import Press
 from processors.health import STATES
+from processors.last_told import Told
 from processors.layout import Layout
 from processors.pgcopy import Column
 from processors.quota import Quota
@@ -29,7 +31,7 @@ from processors.replays import Mark
 from processors.times import to_datetime
 from schemas.live import SensorState
 from schemas.reasons import Reason
-from schemas.topics import Route
+from schemas.topics import ROUTES, TABLES, Route, Table
 
 SQL: Final = load_queries("store.sql")
 _STAGED_BATCHES: Final = 20
@@ -98,6 +100,16 @@ def sensor_ids(layout: Layout, readings: Records) -> NDArray[np.int32]:
     return ids
 
 
+def raw_rows(batch: Batch) -> tuple[tuple[Table, Records, Callable[[Layout, Records], tuple[Column, ...]]], ...]:
+    """Give the distinct readings of a batch by table, and what makes columns of them."""
+    reduced = batch.reduced
+    return (
+        (Table.PARKING_EVENT, reduced.events, event_columns),
+        (Table.PARKING_COUNT, reduced.counts, count_columns),
+        (Table.DWELLING_READING, reduced.homes.readings, reading_columns),
+    )
+
+
 async def copy(connection: Connection, query: str, columns: Sequence[Column]) -> None:
     """Send columns by a binary COPY."""
     body = pgcopy.encode(columns)
@@ -112,25 +124,33 @@ class RawTable:
         self._name = name
         self._staged_batches = 0
 
-    async def insert(self, connection: Connection, columns: Sequence[Column]) -> int:
-        """Store distinct readings; give how many were new, exactly."""
-        rows = len(columns[0][2])
-        if not rows:
-            return 0
+    async def insert(
+        self, connection: Connection, columns: Sequence[Column], routes: NDArray[np.uint8]
+    ) -> Counter[Route]:
+        """Store distinct readings, each of a route; give how many were new, exactly."""
+        if not len(routes):
+            return Counter()
         if self._staged_batches:
             self._staged_batches -= 1
-            return await self._merge(connection, columns)
+            return await self._merge(connection, columns, routes)
         try:
             async with connection.transaction():  # a savepoint
                 await copy(connection, f"copy_{self._name}", columns)
         except errors.UniqueViolation:
             self._staged_batches = _STAGED_BATCHES
-            return await self._merge(connection, columns)
-        return rows
+            return await self._merge(connection, columns, routes)
+        return by_route(routes)
 
-    async def _merge(self, connection: Connection, columns: Sequence[Column]) -> int:
-        await copy(connection, f"stage_{self._name}", columns)
-        return (await connection.execute(SQL[f"merge_{self._name}"])).rowcount
+    async def _merge(
+        self, connection: Connection, columns: Sequence[Column], routes: NDArray[np.uint8]
+    ) -> Counter[Route]:
+        """Store what is new, a route at a time: what an earlier one has left on the stage is a repeat by then."""
+        stored: Counter[Route] = Counter()
+        for route in np.unique(routes).tolist():
+            of_route = [(name, kind, column[routes == route]) for name, kind, column in columns]
+            await copy(connection, f"stage_{self._name}", of_route)
+            stored[ROUTES[route]] = (await connection.execute(SQL[f"merge_{self._name}"])).rowcount
+        return stored
 
 
 class Transaction:
@@ -138,29 +158,32 @@ class Transaction:
 
     def __init__(self, worker: str) -> None:
         self._worker = worker
-        self._events = RawTable("parking_event")
-        self._counts = RawTable("parking_count")
-        self._readings = RawTable("dwelling_reading")
+        self._tables = {table: RawTable(table) for table in Table}
 
     async def write(self, connection: Connection, batch: Batch, quota: Quota) -> Outcome:
         """Write everything of a batch inside the caller's transaction; `quota` is as of the last commit."""
-        layout, reduced = batch.layout, batch.reduced
+        reduced = batch.reduced
         stored = {
-            Route.SPOT: await self._events.insert(connection, event_columns(layout, reduced.events)),
-            Route.COUNT: await self._counts.insert(connection, count_columns(layout, reduced.counts)),
-            Route.SENML: await self._readings.insert(connection, reading_columns(layout, reduced.readings)),
+            table: await self._tables[table].insert(
+                connection, columns_of(batch.layout, readings), reduced.decoded.routes_of(readings)
+            )
+            for table, readings, columns_of in raw_rows(batch)
         }
-        await mark_minutes(connection, reduced.readings["time"], sensor_ids(layout, reduced.readings))
+        readings = reduced.homes.readings
+        await mark_minutes(connection, readings["time"], sensor_ids(batch.layout, readings))
         await _write_presses(connection, reduced.decoded.homes.presses)
+        await _write_last_told(connection, batch.layout, reduced.homes.told)
         await _write_spot_states(connection, batch)
         await _write_rows(connection, "upsert_count_state", _count_state_rows(batch))
         await _write_figures(connection, batch)
         await _write_health(connection, batch)
         new_letters, quota = await write_dead_letters(connection, batch.letters, quota)
-        tallies = tally(reduced.decoded, stored, _seen(new_letters, "route"))
+        tallies = tally(reduced.decoded, sum(stored.values(), Counter()), _seen(new_letters, "route"))
         if batch.marks:
-            await write_replay(connection, batch.marks, stored)
+            await mark_replayed(connection, batch.marks)
+            stored = {table: Counter({Route.REPLAY: counts.total()}) for table, counts in stored.items()}
             tallies = {Route.REPLAY: Tally.total(tallies.values())}
+        await _write_rows(connection, "add_to_destination", _destinations(stored))
         minute = batch.now.replace(second=0, microsecond=0)
         await _write_rows(
             connection, "add_to_ledger", [_ledger_row(minute, self._worker, *item) for item in tallies.items()]
@@ -182,10 +205,27 @@ async def mark_minutes(connection: Connection, times: NDArray[np.int64], sensors
     await connection.execute(SQL["mark_minutes"], columns)
 
 
+def _destinations(stored: Mapping[Table, Counter[Route]]) -> list[tuple[Any, ...]]:
+    """Give how many rows went where, of the routes of which the ledger does not tell it."""
+    return [
+        (route, table, rows)
+        for table, counts in stored.items()
+        for route, rows in counts.items()
+        if rows and len(TABLES[route]) > 1
+    ]
+
+
 async def _write_rows(connection: Connection, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
     if rows:
         async with connection.cursor() as cursor:
             await cursor.executemany(SQL[query], rows)
+
+
+async def _write_last_told(connection: Connection, layout: Layout, told: Told) -> None:
+    """Write what devices told that they had not told before."""
+    if len(told.sensors):
+        ids = layout.homes.sensors.ids[told.sensors]
+        await connection.execute(SQL["upsert_last_told"], (ids.tolist(), told.values.tolist()))
 
 
 async def _write_spot_states(connection: Connection, batch: Batch) -> None:

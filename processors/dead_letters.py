@@ -134,12 +134,11 @@ class Tally:
 
 def tally(decoded: Decoded, stored: Mapping[Route, int], dead_lettered: Mapping[Route, int]) -> dict[Route, Tally]:
     """Balance a batch: what is neither newly stored, newly dead-lettered nor refused was there before."""
-    rejected = Counter(reject.route for reject in decoded.rejects)
-    readings = {route: len(columns) for route, columns in decoded.readings.items()}
+    readings = decoded.count_readings() + Counter(reject.route for reject in decoded.rejects)
     tallies = {}
     for route in ROUTES:
         if decoded.messages[route]:
             good, bad = stored.get(route, 0), dead_lettered.get(route, 0)
-            repeated = readings.get(route, 0) + rejected[route] - good - bad
+            repeated = readings[route] - good - bad
             tallies[route] = Tally(decoded.messages[route], good, repeated, bad, decoded.refused[route])
     return tallies

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +16,18 @@ from processors.layout import NO_ASSET, Layout, Target
 from processors.rejects import DETAIL_LENGTH, WHOLE, Limits, Reject, RejectedError
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
-from schemas.topics import Route
+from schemas.topics import ROUTES, Route, Table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
     """A batch as columns: SPOT_EVENT and COUNT records, what came of homes, rejects; counts by route.
 
-    `heard_events` and `heard_counts` hold those rejected for their time, too, all in order of arrival: what a sensor
-    says of itself is in them.
+    `routes` has shape (messages,): of each message the place of its route in ROUTES. `heard_events` and `heard_counts`
+    hold those rejected for their time, too, all in order of arrival: what a sensor says of itself is in them.
     """
 
+    routes: NDArray[np.uint8]
     events: Records
     counts: Records
     heard_events: Records
@@ -36,67 +38,97 @@ class Decoded:
     refused: Counter[Route]
 
     @property
-    def readings(self) -> dict[Route, Records]:
-        """The readings to store, by route."""
-        return {Route.SPOT: self.events, Route.COUNT: self.counts, Route.SENML: self.homes.readings}
+    def readings(self) -> dict[Table, Records]:
+        """The readings to store, by table."""
+        return {
+            Table.PARKING_EVENT: self.events,
+            Table.PARKING_COUNT: self.counts,
+            Table.DWELLING_READING: self.homes.readings,
+        }
 
-    def without(self, poison: Sequence["Poison"]) -> "Decoded":
-        """Move the readings that the database refuses, and their copies in the batch, to the rejects."""
+    def routes_of(self, readings: Records) -> NDArray[np.uint8]:
+        """Give the route of each of these readings, as its place in ROUTES."""
+        routes: NDArray[np.uint8] = self.routes[readings["delivery"]]
+        return routes
+
+    def count_readings(self) -> Counter[Route]:
+        """Count the readings to store, by route."""
+        return sum((by_route(self.routes_of(readings)) for readings in self.readings.values()), Counter())
+
+    def without(self, unfit: Sequence["Unfit"]) -> "Decoded":
+        """Move readings, and their copies in the batch, to the rejects."""
         columns = self.readings
         rejects = list(self.rejects)
-        for route, bad, error in poison:
-            is_bad = same_facts(columns[route], bad)
-            for reading in columns[route][is_bad]:
-                record = int(reading["record"]) if route is Route.SENML else WHOLE
-                detail = error[:DETAIL_LENGTH]
-                rejects.append(Reject(int(reading["delivery"]), route, Reason.DATABASE_REJECTED, detail, record))
-            columns[route] = columns[route][~is_bad]
+        for table, bad, detail, reason, is_kept in unfit:
+            is_bad = same_facts(columns[table], bad)
+            for reading in columns[table][is_bad]:
+                delivery = int(reading["delivery"])
+                route = ROUTES[self.routes[delivery]]
+                record = int(reading["record"]) if table is Table.DWELLING_READING else WHOLE
+                rejects.append(Reject(delivery, route, reason, detail[:DETAIL_LENGTH], record, is_kept=is_kept))
+            columns[table] = columns[table][~is_bad]
         return replace(
             self,
-            events=columns[Route.SPOT],
-            counts=columns[Route.COUNT],
-            homes=replace(self.homes, readings=columns[Route.SENML]),
+            events=columns[Table.PARKING_EVENT],
+            counts=columns[Table.PARKING_COUNT],
+            homes=replace(self.homes, readings=columns[Table.DWELLING_READING]),
             rejects=tuple(rejects),
         )
 
 
-Poison = tuple[Route, Records, str]
-"""Readings of a route that the database refuses, and the error."""
+class Unfit(NamedTuple):
+    """Readings of a table that turned out not to be fit to be stored; by default, because the database refuses them."""
+
+    table: Table
+    readings: Records
+    detail: str
+    reason: Reason = Reason.DATABASE_REJECTED
+    is_kept: bool = True
+
+
+_NUMBER_OF: Final = {route: number for number, route in enumerate(ROUTES)}
+
+
+def by_route(routes: NDArray[np.uint8]) -> Counter[Route]:
+    """Count readings by route, given the place in ROUTES of each."""
+    return Counter({ROUTES[number]: count for number, count in enumerate(np.bincount(routes).tolist()) if count})
 
 
 def decode(deliveries: Sequence[Delivery], layout: Layout, limits: Limits, gate: Gate, gap: Gap) -> Decoded:
     """Decode a batch in arrival order, homes behind the gate as it was before the batch."""
-    rows: dict[Route, list[Row]] = {Route.SPOT: [], Route.COUNT: []}
+    event_rows: list[Row] = []
+    count_rows: list[Row] = []
     rejects: list[Reject] = []
-    messages: Counter[Route] = Counter()
+    taken: list[Route] = []
     refused: Counter[Route] = Counter()
     homes = HomeDecoder(layout, limits, gate, gap)
     routes = layout.routes
     for index, delivery in enumerate(deliveries):
         target = routes.get(delivery.topic) or _unlisted(delivery.topic, layout)
-        messages[target.route] += 1
+        taken.append(target.route)
         try:
             if target.is_home:
                 homes.take(index, delivery, target)
             elif (row := read_parking(index, delivery, target, limits)) is None:
                 refused[target.route] += 1
             else:
-                rows[target.route].append(row)
+                (count_rows if target.route is Route.COUNT else event_rows).append(row)
         except RejectedError as fault:
             detail = fault.detail[:DETAIL_LENGTH]
             rejects.append(Reject(index, target.route, fault.reason, detail, is_kept=fault.is_kept))
-    heard_events, heard_counts = records(rows[Route.SPOT], SPOT_EVENT), records(rows[Route.COUNT], COUNT)
-    events, late_events = _within_window(heard_events, limits, Route.SPOT)
-    counts, late_counts = _within_window(heard_counts, limits, Route.COUNT)
+    heard_events, heard_counts = records(event_rows, SPOT_EVENT), records(count_rows, COUNT)
+    events, late_events = _within_window(heard_events, limits, taken)
+    counts, late_counts = _within_window(heard_counts, limits, taken)
     at_home = homes.finish()
     return Decoded(
+        routes=np.array([_NUMBER_OF[route] for route in taken], dtype=np.uint8),
         events=events,
         counts=counts,
         heard_events=heard_events,
         heard_counts=heard_counts,
         homes=at_home,
         rejects=(*rejects, *late_events, *late_counts, *at_home.rejects),
-        messages=messages,
+        messages=Counter(taken),
         refused=refused + at_home.refused,
     )
 
@@ -105,24 +137,25 @@ def _unlisted(topic: str, layout: Layout) -> Target:
     """Give the target of a topic that the registry does not lead to: no asset, but perhaps a home."""
     parsed = layout.topics.parse(topic)
     if parsed.is_home:
-        return Target(parsed.route, layout.homes.index.get(parsed.asset, NO_ASSET), is_home=True)
+        home = layout.homes.index.get(parsed.asset, NO_ASSET)
+        return Target(parsed.route, home, is_home=True, device=parsed.part)
     return Target(parsed.route, NO_ASSET)
 
 
-def _within_window(readings: Records, limits: Limits, route: Route) -> tuple[Records, list[Reject]]:
+def _within_window(readings: Records, limits: Limits, routes: Sequence[Route]) -> tuple[Records, list[Reject]]:
     """Part readings by age: those accepted, and rejects for those too late or from the future."""
     ahead = readings["time"] - readings["arrived"]
     late, future = ahead < -limits.max_lateness, ahead > limits.max_future
     rejects = [
-        *_rejects(readings[late], route, Reason.TIME_TOO_LATE, "before its arrival"),
-        *_rejects(readings[future], route, Reason.TIME_IN_FUTURE, "after its arrival"),
+        *_rejects(readings[late], routes, Reason.TIME_TOO_LATE, "before its arrival"),
+        *_rejects(readings[future], routes, Reason.TIME_IN_FUTURE, "after its arrival"),
     ]
     return (readings[~(late | future)], rejects) if rejects else (readings, rejects)
 
 
-def _rejects(readings: Records, route: Route, reason: Reason, side: str) -> list[Reject]:
+def _rejects(readings: Records, routes: Sequence[Route], reason: Reason, side: str) -> list[Reject]:
     distance: NDArray[np.int64] = abs(readings["time"] - readings["arrived"]) // 1_000_000
     return [
-        Reject(index, route, reason, f"time: {seconds} s {side}")
+        Reject(index, routes[index], reason, f"time: {seconds} s {side}")
         for index, seconds in zip(readings["delivery"].tolist(), distance.tolist(), strict=True)
     ]

@@ -31,13 +31,15 @@ _BAY_STUCK: Final = timedelta(days=30)
 class Target(NamedTuple):
     """Where a topic leads: its route, the index of its asset, and the time zone of times without an offset.
 
-    The asset is a spot, a car park or, where `is_home`, a home; NO_ASSET where the registry lists none.
+    The asset is a spot, a car park or, where `is_home`, a home; NO_ASSET where the registry lists none. `device` names
+    the one of a home's devices that speaks for itself.
     """
 
     route: Route
     asset: int
     zone: ZoneInfo | None = None
     is_home: bool = False
+    device: str = ""
 
 
 class Ids(NamedTuple):

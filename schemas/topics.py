@@ -3,7 +3,10 @@
 {root}/parking/{car_park}/spots/{spot}    in    a spot event
 {root}/parking/{car_park}/count           in    a counter
 {root}/dwellings/{dwelling}/senml         in    a pack of SenML records
+{root}/dwellings/{dwelling}/zigbee2mqtt/+ in    a device's state; its name may have several levels
 {root}/dwellings/{dwelling}/pause         in    the red button: on or off
+application/{id}/device/{dev_eui}/event/up  in    an uplink of ChirpStack v4
+v3/{application}/devices/{device}/up      in    an uplink of The Things Stack v3
 {root}/live/parking/{car_park}            out   the live figure of a car park
 {root}/live/parking                       out   the city
 {root}/live/health                        out   the health of the sensors
@@ -12,8 +15,10 @@
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 LEVEL = re.compile(r"[^/+#\x00-\x1f\x7f]+")
 """What may stand as one level of a topic: no separator, no wildcard, no control character."""
@@ -28,21 +33,47 @@ class Route(StrEnum):
     SPOT = "spot"
     COUNT = "count"
     SENML = "senml"
+    ZIGBEE2MQTT = "zigbee2mqtt"
+    CHIRPSTACK = "chirpstack"
+    TTS = "tts"
     CONTROL = "control"
     UNROUTABLE = "unroutable"
     REPLAY = "replay"
 
 
+class Table(StrEnum):
+    """A table of raw readings."""
+
+    PARKING_EVENT = "parking_event"
+    PARKING_COUNT = "parking_count"
+    DWELLING_READING = "dwelling_reading"
+
+
 ROUTES = tuple(Route)
-TABLES = {Route.SPOT: "parking_event", Route.COUNT: "parking_count", Route.SENML: "dwelling_reading"}
-"""Where the readings of a route are stored."""
+TABLES: Mapping[Route, tuple[Table, ...]] = MappingProxyType(
+    {
+        Route.SPOT: (Table.PARKING_EVENT,),
+        Route.COUNT: (Table.PARKING_COUNT,),
+        Route.SENML: (Table.DWELLING_READING,),
+        Route.ZIGBEE2MQTT: (Table.DWELLING_READING,),
+        Route.CHIRPSTACK: (Table.PARKING_EVENT, Table.DWELLING_READING),
+        Route.TTS: (Table.PARKING_EVENT, Table.DWELLING_READING),
+        Route.REPLAY: tuple(Table),
+    }
+)
+"""Where the readings of a route are stored; the others store none."""
+
+
+_UPLINK_FILTERS = ("application/+/device/+/event/up", "v3/+/devices/+/up")
+"""Network servers name their topics themselves, below no root of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicIn:
-    """A topic in, taken apart: `asset` is a car park or a dwelling, `part` a spot of the car park.
+    """A topic in, taken apart: `asset` is a car park or a dwelling, `part` a spot of the car park or a home's device.
 
-    Below a dwelling, `asset` names it on unroutable topics, too.
+    Below a dwelling, `asset` names it on unroutable topics, too. Of an uplink, `asset` is the application at the
+    network server and `part` the device: what that is, the registry tells.
     """
 
     route: Route
@@ -68,6 +99,10 @@ class Topics:
     def senml(self, dwelling: str) -> str:
         """Where a dwelling's gateway publishes SenML packs."""
         return f"{self.root}/dwellings/{dwelling}/senml"
+
+    def zigbee2mqtt(self, dwelling: str, device: str) -> str:
+        """Where a dwelling's zigbee2mqtt publishes the state of a device."""
+        return f"{self.root}/dwellings/{dwelling}/zigbee2mqtt/{device}"
 
     def pause(self, dwelling: str) -> str:
         """Where a dwelling's red button is retained."""
@@ -108,21 +143,42 @@ class Topics:
     @property
     def data_filters(self) -> tuple[str, ...]:
         """What the service stores. Whole trees, so that a misspelt topic is dead-lettered, not lost."""
-        return (f"{self.root}/parking/#", f"{self.root}/dwellings/#")
+        return (f"{self.root}/parking/#", f"{self.root}/dwellings/#", *_UPLINK_FILTERS)
 
     def parse(self, topic: str) -> TopicIn:
         """Tell what a topic in means; anything that is none of ours is UNROUTABLE."""
         prefix = f"{self.root}/"
-        levels = topic.removeprefix(prefix).split("/") if topic.startswith(prefix) else []
-        match levels:
-            case ["parking", car_park, "spots", spot] if car_park and spot:
-                return TopicIn(Route.SPOT, car_park, spot)
-            case ["parking", car_park, "count"] if car_park:
-                return TopicIn(Route.COUNT, car_park)
-            case ["dwellings", dwelling, "senml"] if dwelling:
-                return TopicIn(Route.SENML, dwelling, is_home=True)
-            case ["dwellings", dwelling, "pause"] if dwelling:
-                return TopicIn(Route.CONTROL, dwelling, is_home=True)
-            case ["dwellings", *rest]:
-                return TopicIn(Route.UNROUTABLE, rest[0] if rest else "", is_home=True)
-        return TopicIn(Route.UNROUTABLE)
+        if not topic.startswith(prefix):
+            return _parse_uplink(topic)
+        levels = topic.removeprefix(prefix).split("/")
+        return _parse_home(levels) if levels[0] == "dwellings" else _parse_parking(levels)
+
+
+def _parse_parking(levels: list[str]) -> TopicIn:
+    match levels:
+        case ["parking", car_park, "spots", spot] if car_park and spot:
+            return TopicIn(Route.SPOT, car_park, spot)
+        case ["parking", car_park, "count"] if car_park:
+            return TopicIn(Route.COUNT, car_park)
+    return TopicIn(Route.UNROUTABLE)
+
+
+def _parse_home(levels: list[str]) -> TopicIn:
+    match levels[1:]:
+        case [dwelling, "senml"] if dwelling:
+            return TopicIn(Route.SENML, dwelling, is_home=True)
+        case [dwelling, "zigbee2mqtt", *device] if dwelling and any(device):
+            return TopicIn(Route.ZIGBEE2MQTT, dwelling, "/".join(device), is_home=True)
+        case [dwelling, "pause"] if dwelling:
+            return TopicIn(Route.CONTROL, dwelling, is_home=True)
+        case rest:
+            return TopicIn(Route.UNROUTABLE, rest[0] if rest else "", is_home=True)
+
+
+def _parse_uplink(topic: str) -> TopicIn:
+    match topic.split("/"):
+        case ["application", application, "device", device, "event", "up"] if device:
+            return TopicIn(Route.CHIRPSTACK, application, device)
+        case ["v3", application, "devices", device, "up"] if device:
+            return TopicIn(Route.TTS, application, device)
+    return TopicIn(Route.UNROUTABLE)

@@ -21,5 +21,5 @@ SELECT coalesce(sum(seen), 0)::bigint FROM dead_letter
 -- name: removed
 SELECT table_name, sum(rows)::bigint FROM removal GROUP BY table_name
 
--- name: replayed
-SELECT table_name, rows FROM replayed
+-- name: destinations
+SELECT route, table_name, rows FROM destination

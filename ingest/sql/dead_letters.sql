@@ -27,10 +27,6 @@ UPDATE dead_letter AS held SET
 FROM unnest(%(ids)s::bigint[], %(are_replayed)s::boolean[], %(details)s::text[]) AS mark (id, is_replayed, detail)
 WHERE held.id = mark.id
 
--- name: add_to_replayed
-INSERT INTO replayed AS held (table_name, rows) VALUES (%s, %s)
-ON CONFLICT (table_name) DO UPDATE SET rows = held.rows + excluded.rows
-
 -- name: list
 SELECT id, received_at, last_seen_at, reason, topic, detail, size, seen, repeats, payload IS NOT NULL AS has_payload,
        replayed_at

@@ -72,6 +72,10 @@ ON CONFLICT (dwelling_id, began_at) DO UPDATE SET ended_at = NULL
 UPDATE pause SET ended_at = greatest(began_at, %(at)s)
 WHERE ended_at IS NULL AND dwelling_id = (SELECT id FROM dwelling WHERE pseudonym = %(home)s)
 
+-- name: upsert_last_told
+INSERT INTO last_told (sensor_id, value) SELECT * FROM unnest(%s::integer[], %s::double precision[])
+ON CONFLICT (sensor_id) DO UPDATE SET value = excluded.value
+
 -- name: stage_spot_state
 COPY stage_spot_state (spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missing) FROM STDIN (FORMAT BINARY)
 
@@ -129,3 +133,7 @@ ON CONFLICT (minute, worker, route) DO UPDATE SET
     messages = held.messages + excluded.messages, readings = held.readings + excluded.readings,
     stored = held.stored + excluded.stored, duplicate = held.duplicate + excluded.duplicate,
     dead_lettered = held.dead_lettered + excluded.dead_lettered, refused = held.refused + excluded.refused
+
+-- name: add_to_destination
+INSERT INTO destination AS held (route, table_name, rows) VALUES (%s, %s, %s)
+ON CONFLICT (route, table_name) DO UPDATE SET rows = held.rows + excluded.rows

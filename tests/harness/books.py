@@ -8,7 +8,7 @@ from ingest.audit import Audit, audit
 from ingest.database import Connection
 from ingest.sql import load_queries
 from ingest.transaction import SQL
-from schemas.topics import TABLES, Route
+from schemas.topics import TABLES, Route, Table
 
 EVENTS = """
 INSERT INTO parking_event SELECT time, spot, value = 1, now()
@@ -37,7 +37,10 @@ FROM unnest(%s::timestamptz[], %s::integer[], %s::integer[]) AS rolled (time, se
 ON CONFLICT DO NOTHING
 """
 LEVELS = ("minute", "hour", "day")
-RAW = ((Route.SPOT, EVENTS), (Route.COUNT, COUNTS), (Route.SENML, READINGS))
+RAW = {Table.PARKING_EVENT: EVENTS, Table.PARKING_COUNT: COUNTS, Table.DWELLING_READING: READINGS}
+ALONE = {route: tables[0] for route, tables in TABLES.items() if len(tables) == 1}
+SHARED = [route for route in TABLES if route not in ALONE]
+STORE = load_queries("store.sql")
 LETTERS = load_queries("dead_letters.sql")
 SENT = 12
 """Readings of each kind that a call writes."""
@@ -51,17 +54,18 @@ class Books:
         self._rng = rng
 
     async def write_day(self, day: datetime) -> None:
-        """Write readings of a day, some of them twice, dead letters, and a replay of readings from weeks ago."""
-        for route, insert in RAW:
-            stored = await self._insert(insert, day)
+        """Write readings of a day, some of them twice, dead letters, and late readings of routes to several tables."""
+        for route, table in ALONE.items():
+            stored = await self._insert(RAW[table], day)
             await self._book(day, route, SENT, stored=stored, duplicate=SENT - stored)
         for others in (HISTORY, *(ROLLED.format(level=level) for level in LEVELS)):
             await self._insert(others, day)
         await self._write_dead_letters(day)
-        route, insert = self._rng.choice(RAW)
-        stored = await self._insert(insert, day - timedelta(days=self._rng.randrange(38)))
-        await self.connection.execute(LETTERS["add_to_replayed"], (TABLES[route], stored))
-        await self._book(day, Route.REPLAY, SENT, stored=stored, duplicate=SENT - stored)
+        for route in SHARED:
+            table = self._rng.choice(TABLES[route])
+            stored = await self._insert(RAW[table], day - timedelta(days=self._rng.randrange(38)))
+            await self.connection.execute(STORE["add_to_destination"], (route, table, stored))
+            await self._book(day, route, SENT, stored=stored, duplicate=SENT - stored)
 
     async def audit(self) -> Audit:
         """Audit on the same connection, and leave that as it was."""

@@ -12,7 +12,9 @@ from ingest.database import Connection, connect
 from ingest.rollup import Rolled, prepare, roll
 from ingest.transaction import SQL, RawTable, mark_minutes
 from processors.pgcopy import Column
+from schemas.topics import ROUTES, Route, Table
 
+SENML = ROUTES.index(Route.SENML)
 Reading = tuple[int, int, float]
 """Sensor, time in microseconds since 1970, value."""
 _CELLS = ", ".join(
@@ -27,7 +29,7 @@ class Writer:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._table = RawTable("dwelling_reading")
+        self._table = RawTable(Table.DWELLING_READING)
 
     @classmethod
     async def on(cls, url: str) -> "Writer":
@@ -46,7 +48,7 @@ class Writer:
             ("value", "float8", values),
         ]
         async with self.connection.transaction():
-            await self._table.insert(self.connection, columns)
+            await self._table.insert(self.connection, columns, np.full(len(told), SENML, dtype=np.uint8))
             await mark_minutes(self.connection, times, sensors)
 
 

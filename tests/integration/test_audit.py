@@ -17,6 +17,7 @@ from ingest.audit_report import as_text
 from ingest.database import connect
 from ingest.migrate import find_server
 from ingest.retention import Rule, retain
+from schemas.topics import Table
 
 TODAY = datetime(2026, 5, 1, tzinfo=UTC)
 RULES = [
@@ -59,8 +60,8 @@ TAMPERED = {
         {"stored": 1, "dead_lettered": -1},
     ),
     "a replay said to have gone to another table": (
-        """INSERT INTO replayed VALUES ('dwelling_reading', 1)
-           ON CONFLICT (table_name) DO UPDATE SET rows = replayed.rows + 1""",
+        """INSERT INTO destination VALUES ('replay', 'dwelling_reading', 1)
+           ON CONFLICT (route, table_name) DO UPDATE SET rows = destination.rows + 1""",
         {"dwelling_reading": 1, "replay": -1},
     ),
     "a replay booked and not told": (
@@ -127,7 +128,7 @@ async def test_the_command_prints_the_balance_and_where_it_fails(books: Books, d
     well = await run_command("audit", settings=settings)
     assert (well.returncode, well.stderr) == (0, "")
     lines = well.stdout.splitlines()
-    names = ["readings", "stored", "parking_event", "parking_count", "dwelling_reading", "replay", "dead_lettered"]
+    names = ["readings", "stored", *Table, "chirpstack", "tts", "replay", "dead_lettered"]
     assert [line.split()[0] for line in lines] == names
     assert all(line.endswith("  balances") for line in lines)
 

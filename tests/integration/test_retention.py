@@ -34,6 +34,7 @@ from ingest.transaction import SQL, RawTable
 from processors.pgcopy import Column
 from processors.times import from_datetime
 from schemas.settings import Settings
+from schemas.topics import ROUTES, Route, Table
 
 DAY = timedelta(days=1)
 SETTINGS = Settings.model_construct(
@@ -170,10 +171,11 @@ async def store_late_readings(url: str, stop: asyncio.Event) -> None:
         with passing_errors():
             async with await connect(url, "test") as connection:
                 await connection.execute(SQL["stage_tables"])
-                table = RawTable("parking_event")
+                table = RawTable(Table.PARKING_EVENT)
                 while not stop.is_set():
                     async with connection.transaction():
-                        stored = await table.insert(connection, late_readings(next(numbers)))
+                        routes = np.full(SIZE, ROUTES.index(Route.SPOT), dtype=np.uint8)
+                        stored = (await table.insert(connection, late_readings(next(numbers)), routes)).total()
                         row = (NOW, "test", "spot", SIZE, SIZE, stored, SIZE - stored, 0, 0)
                         await connection.execute(SQL["add_to_ledger"], row)
 

@@ -117,5 +117,5 @@ def assert_accounted(decoded: Decoded, sent: list[Delivery]) -> None:
             wanted[Route.UNROUTABLE] += 1
     rejected = Counter(reject.route for reject in decoded.rejects)
     for route in (Route.SENML, Route.UNROUTABLE):
-        assert len(decoded.readings.get(route, ())) + rejected[route] + decoded.refused[route] == wanted[route]
+        assert decoded.count_readings()[route] + rejected[route] + decoded.refused[route] == wanted[route]
     assert decoded.refused[Route.CONTROL] == 0

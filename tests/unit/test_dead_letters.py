@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from unit.worlds import GATE, LAYOUT, LIMITS, NO_GAP, NOW, SECOND, TOPICS, decoded_of, deliver
 
 from processors.dead_letters import DeadLetter, Tally, dead_letters, tally
-from processors.decode import decode
+from processors.decode import Unfit, decode
 from processors.privacy import KEPT_BYTES
 from processors.reduce import Moment, World, reduce
 from processors.rejects import Limits, Reject
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
-from schemas.topics import Route
+from schemas.topics import Route, Table
 
 SPOT = TOPICS.spot("ANTI", "P-01")
 COUNTER = TOPICS.count("COME")
@@ -132,7 +132,7 @@ def test_the_tally_of_a_batch_balances_whatever_was_there_before(
     stored = {
         Route.SPOT: data.draw(st.integers(0, len(reduced.events))),
         Route.COUNT: data.draw(st.integers(0, len(reduced.counts))),
-        Route.SENML: data.draw(st.integers(0, len(reduced.readings))),
+        Route.SENML: data.draw(st.integers(0, len(reduced.homes.readings))),
     }
     new = [letter for letter in letters if letter.is_summary or data.draw(st.booleans())]
     tallies = tally(decoded, stored, {route: seen_on(route, new) for route in Route})
@@ -140,7 +140,7 @@ def test_the_tally_of_a_batch_balances_whatever_was_there_before(
     assert set(tallies) == {route for route in Route if decoded.messages[route]}
     for route, one in tallies.items():
         rejected = sum(reject.route is route for reject in decoded.rejects)
-        assert one.readings == len(decoded.readings.get(route, ())) + rejected + decoded.refused[route]
+        assert one.readings == decoded.count_readings()[route] + rejected + decoded.refused[route]
         assert one.readings == one.messages or route in {Route.SENML, Route.CONTROL}
         assert min(one.stored, one.duplicate, one.dead_lettered, one.refused) >= 0
         assert one.stored == stored.get(route, 0)
@@ -189,6 +189,6 @@ def test_every_reason_can_become_a_dead_letter() -> None:
         deliver(COUNTER, {"free": 1}),
     ]
     good = decode(deliveries, LAYOUT, limits, GATE, NO_GAP)
-    decoded = good.without([(Route.COUNT, good.counts, "no")])
+    decoded = good.without([Unfit(Table.PARKING_COUNT, good.counts, "no")])
     letters = dead_letters(decoded.rejects, deliveries, LAYOUT)
     assert Counter(letter.reason for letter in letters) == dict.fromkeys(Reason, 1)

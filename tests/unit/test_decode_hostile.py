@@ -26,8 +26,7 @@ GAPS = st.sampled_from([NO_GAP, Gap(NOW - HOUR, is_open=True)])
 
 def readings_of(decoded: Decoded) -> Counter[Route]:
     """Count what a batch came to: stored, rejected and refused, by route."""
-    stored = Counter({route: len(readings) for route, readings in decoded.readings.items()})
-    return +(stored + Counter(reject.route for reject in decoded.rejects) + decoded.refused)
+    return +(decoded.count_readings() + Counter(reject.route for reject in decoded.rejects) + decoded.refused)
 
 
 def may_come_to(delivery: Delivery, gate: Gate) -> set[int]:

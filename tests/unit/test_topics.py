@@ -154,7 +154,9 @@ def test_topics_in_are_those_of_the_contract() -> None:
     topics = Topics("city")
     assert topics.senml("hut-01") == "city/dwellings/hut-01/senml"
     assert topics.pause("hut-01") == "city/dwellings/hut-01/pause"
-    assert topics.data_filters == ("city/parking/#", "city/dwellings/#")
+    assert topics.zigbee2mqtt("hut-01", "kitchen/détecteur") == "city/dwellings/hut-01/zigbee2mqtt/kitchen/détecteur"
+    uplinks = ("application/+/device/+/event/up", "v3/+/devices/+/up")
+    assert topics.data_filters == ("city/parking/#", "city/dwellings/#", *uplinks)
     assert topics.control_filters == ("city/dwellings/+/pause",)
 
 

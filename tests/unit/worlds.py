@@ -158,7 +158,7 @@ def counts_of(rows: Sequence[tuple[Any, ...]]) -> Records:
     return records(list(rows), COUNT)
 
 
-NO_HOMES = HomeReadings(records([], READING), (), (), GATE, (), Counter())
+NO_HOMES = HomeReadings(records([], READING), (), (), (), GATE, (), Counter())
 """What came of homes that said nothing."""
 
 
@@ -166,4 +166,5 @@ def decoded_of(events: Sequence[tuple[Any, ...]] = (), counts: Sequence[tuple[An
     """Give a decoded batch of good readings."""
     messages = Counter({Route.SPOT: len(events), Route.COUNT: len(counts)})
     spots, counters = events_of(events), counts_of(counts)
-    return Decoded(spots, counters, spots, counters, NO_HOMES, (), +messages, Counter())
+    routes = np.zeros(messages.total(), dtype=np.uint8)  # in a batch by hand no reading leads back to its message
+    return Decoded(routes, spots, counters, spots, counters, NO_HOMES, (), +messages, Counter())
