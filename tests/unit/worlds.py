@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from processors.columns import COUNT, NO_SEQ, READING, SPOT_EVENT, Records, records
+from processors.columns import COUNT, NO_FRAME, NO_SEQ, READING, SPOT_EVENT, Records, records
 from processors.decode import Decoded
 from processors.decode_homes import HomeReadings
 from processors.gate import Gap, Gate
@@ -127,11 +127,12 @@ def event(  # noqa: PLR0913 - the columns
     arrived: int = NOW,
     battery: float | None = None,
     seq: int | None = None,
+    frame: int = NO_FRAME,
     delivery: int = 0,
 ) -> tuple[Any, ...]:
     """Give a row of SPOT_EVENT."""
     volts = np.nan if battery is None else battery
-    return (delivery, time, spot, occupied, arrived, volts, NO_SEQ if seq is None else seq)
+    return (delivery, time, spot, occupied, arrived, volts, NO_SEQ if seq is None else seq, frame, True)
 
 
 def count(  # noqa: PLR0913 - the columns
