@@ -267,7 +267,10 @@ label = "1"
             'tts_device_id = "app/x"',
             {"dev_eui": "", "tts_device_id": '"other/y"'},
             {"dev_eui": "", "tts_device_id": '"x"'},
-            "car_park.0.spot.0.tts_device_id: the same device as dwelling.1.device.0.tts_device_id, which names no application",
+            (
+                "car_park.0.spot.0.tts_device_id: the same device as dwelling.1.device.0.tts_device_id, "
+                "which names no application"
+            ),
         ),
         (
             "",

@@ -3,15 +3,19 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from unit.hostile import UPLINK_TOPICS, deliveries_on
 from unit.households import Household, Stored, paused, reasons
 from unit.lorawan import FRIDGE, SILENT_DOOR, chirpstack, from_chirpstack, from_tts, tts
-from unit.worlds import DAY, HOMES, HOUR, MINUTE, NOW, SECOND
+from unit.worlds import DAY, GATE, HOMES, HOUR, LAYOUT, LIMITS, MINUTE, NO_GAP, NOW, SECOND
 
 from processors.dead_letters import DeadLetter, dead_letters
+from processors.decode import decode
 from processors.gate import Pause
+from processors.layout import NO_ASSET
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
-from schemas.topics import Route
+from schemas.topics import UPLINK_ROUTES, Route
 
 AT = NOW - SECOND
 
@@ -209,6 +213,21 @@ def test_a_dead_letter_of_a_home_keeps_nothing_but_whose_it_is() -> None:
         (own, None, 0, Reason.VALUE_OUT_OF_RANGE, 1),
         (at_tts, None, 0, Reason.VALUE_OUT_OF_RANGE, 1),
     ]
+
+
+@given(deliveries_on([*UPLINK_TOPICS]))
+def test_no_dead_letter_of_an_uplink_tells_of_a_home_or_of_nobody(sent: Delivery) -> None:
+    """Whatever it holds: no payload, no size, no digest of it, and no name of the device; a bay's keeps all."""
+    decoded = decode([sent], LAYOUT, LIMITS, GATE, NO_GAP)
+    is_bays = LAYOUT.sensor_of(sent.topic) != NO_ASSET
+    for letter in dead_letters(decoded.rejects, [sent], LAYOUT):
+        if LAYOUT.topics.parse(sent.topic).route not in UPLINK_ROUTES:
+            continue
+        assert (letter.payload is not None) == is_bays
+        device = LAYOUT.topics.parse(letter.topic).part
+        assert is_bays or device in {"-", *LAYOUT.privacy.pseudonyms.values()}
+        assert is_bays or (letter.size, letter.source) == (0, letter.topic)
+        assert sent.topic.split("/")[1] not in letter.topic.split("/") or is_bays or sent.topic.split("/")[1] == "-"
 
 
 def test_an_uplink_has_no_more_sensors_than_its_home_may_have() -> None:
