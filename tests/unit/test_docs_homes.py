@@ -16,6 +16,7 @@ from unit.worlds import GATE, KEY, deliver
 
 from processors import senml
 from processors.dead_letters import dead_letters
+from processors.decode import Decoded
 from processors.gate import Pause
 from processors.privacy import pseudonym
 from processors.times import to_datetime
@@ -98,7 +99,12 @@ def outcomes(told: str) -> Iterator[tuple[str, ...]]:
 def test_packs_become_what_is_told(pack: str, told: str) -> None:
     """Every worked example, decoded with the registry that ships, comes to what the page says."""
     homes = city()
-    decoded = homes.decode(deliver("city/dwellings/hut-01/senml", pack.strip("`").encode(), received_at=ARRIVED))
+    delivery = deliver("city/dwellings/hut-01/senml", pack.strip("`").encode(), received_at=ARRIVED)
+    assert_outcomes(homes, homes.decode(delivery), told)
+
+
+def assert_outcomes(homes: Household, decoded: Decoded, told: str) -> None:
+    """Check that a batch came to the readings, reasons and refusals that an example tells."""
     readings = iter(homes.stored(decoded))
     reasons = iter(reject.reason for reject in decoded.rejects)
     refused = 0
