@@ -113,9 +113,9 @@ def decode(deliveries: Sequence[Delivery], layout: Layout, limits: Limits, gate:
             detail = fault.detail[:DETAIL_LENGTH]
             rejects.append(Reject(index, target.route, fault.reason, detail, is_kept=fault.is_kept))
     heard_events, heard_counts = records(event_rows, SPOT_EVENT), records(count_rows, COUNT)
-    is_told = heard_events["is_told"]
-    refused.update(taken[index] for index in heard_events["delivery"][~is_told].tolist())
-    events, late_events = _within_window(heard_events[is_told], limits, taken)
+    told, told_nothing = _by_told(heard_events)
+    refused.update(taken[index] for index in told_nothing["delivery"].tolist())
+    events, late_events = _within_window(told, limits, taken)
     counts, late_counts = _within_window(heard_counts, limits, taken)
     at_home = homes.finish()
     return Decoded(
@@ -129,6 +129,12 @@ def decode(deliveries: Sequence[Delivery], layout: Layout, limits: Limits, gate:
         messages=Counter(taken),
         refused=refused + at_home.refused,
     )
+
+
+def _by_told(events: Records) -> tuple[Records, Records]:
+    """Part events by whether they tell a state; mostly all do, and nothing is copied."""
+    is_told = events["is_told"]
+    return (events, events[:0]) if is_told.all() else (events[is_told], events[~is_told])
 
 
 def _within_window(readings: Records, limits: Limits, routes: Sequence[Route]) -> tuple[Records, list[Reject]]:
