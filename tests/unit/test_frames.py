@@ -88,6 +88,12 @@ def test_a_device_that_never_counts_is_heard_all_the_same() -> None:
     assert len(stored([[at(-3600 * hours, fCnt=0)] for hours in (6, 4, 2, 0)])) == 4
 
 
+def test_an_older_frame_that_comes_late_leaves_the_newest_known() -> None:
+    """It is a reading of its own, and a repeat of the newest is one still."""
+    sent = [at(300, fCnt=8), at(0, fCnt=7), at(348, fCnt=8)]
+    assert sorted(stored([[one] for one in sent])) == [(time_of(0), True), (time_of(300), True)]
+
+
 def test_without_a_session_nothing_is_taken_for_the_same() -> None:
     """Then time and state alone make the fact, as for any other message."""
     assert len(stored([[at(0, devAddr=None), at(48, devAddr=None)]])) == 2

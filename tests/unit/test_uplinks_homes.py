@@ -103,6 +103,7 @@ def test_an_entry_of_history_fails_alone() -> None:
         {"temperature": 3},
         {"timestamp": "yesterday", "temperature": 4},
         {"timestamp": float("1e300"), "temperature": 5},
+        {"timestamp": "1e999", "temperature": 5},
         {"timestamp": True, "temperature": 6},
         {"timestamp": str(AT // SECOND), "temperature": 7},
     ]
@@ -113,6 +114,7 @@ def test_an_entry_of_history_fails_alone() -> None:
         *[Reason.TIME_TOO_LATE] * 2,
         *[Reason.SCHEMA_VIOLATION] * 2,
         Reason.TIME_IN_FUTURE,
+        Reason.VALUE_OUT_OF_RANGE,
         Reason.SCHEMA_VIOLATION,
     ]
 
