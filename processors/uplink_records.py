@@ -49,9 +49,8 @@ def _values(fields: Fields, time: senml.Record, device: str) -> Iterator[senml.R
             continue
         found, number = measured[name], to_number(told)
         value = found.value(number)
-        unit = {"u": found.unit} if found.unit else {}
         # What can be no value stays what it is, so that it is rejected as such.
-        yield {"n": f"{device}/{found.name}", **unit, "v": told if value is None else value, **time}
+        yield {"n": f"{device}/{found.name}", "u": found.unit, "v": told if value is None else value, **time}
 
 
 def _refused(device: str) -> senml.Record:

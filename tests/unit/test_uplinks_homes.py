@@ -81,6 +81,11 @@ def test_a_soil_sensor_of_dragino_becomes_readings() -> None:
     assert decoded.refused == {Route.TTS: 1}
 
 
+def test_what_makers_give_in_different_units_has_none() -> None:
+    """A sensor without a unit: stored as it was told."""
+    assert stored(fridge({"tvoc": 120})) == [Stored("fridge/voc", "", 120, AT)]
+
+
 def test_history_has_times_of_its_own() -> None:
     """Quirks 5 and 28: what could not be sent before comes in one message, in epoch seconds, each with its values."""
     entries = [
