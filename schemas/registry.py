@@ -6,7 +6,7 @@ A wrong file is refused whole, with every fault named; see docs/registry.md.
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from schemas.device_names import DevEui, TtsDeviceId, same, same_tts
 from schemas.durations import Duration
 from schemas.faults import ConfigurationError, fault_lines
 from schemas.live import Basis
@@ -30,7 +31,6 @@ _DWELLING_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """Nothing that parts a sensor's name: an id has to be recognised in one as a whole part."""
 _NAME_PARTS = re.compile(r"[/:.]")
 """What parts a sensor's name."""
-_TTS_LEVELS = 2
 _MOST_SPOTS = 1_000_000
 _SHORTEST_STALE, _LONGEST_STALE = timedelta(seconds=1), timedelta(days=365)
 """Twice this is the retained figure's Message Expiry, in whole seconds of 32 bits."""
@@ -39,13 +39,6 @@ _SHORTEST_STALE, _LONGEST_STALE = timedelta(seconds=1), timedelta(days=365)
 def _topic_level(value: str) -> str:
     if not LEVEL.fullmatch(value) or value != value.strip():
         raise ValueError("expected one level of a topic: not empty, no '/', '+', '#' or control character")
-    return value
-
-
-def _tts_device_id(value: str) -> str:
-    levels = value.split("/")
-    if len(levels) > _TTS_LEVELS or not all(LEVEL.fullmatch(level) and level == level.strip() for level in levels):
-        raise ValueError("expected the id of a device at The Things Stack, or application/device as in its topics")
     return value
 
 
@@ -63,8 +56,6 @@ def _dwelling_id(value: str) -> str:
     return value
 
 
-DevEui = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{16}$")]
-TtsDeviceId = Annotated[str, AfterValidator(_tts_device_id)]
 TopicLevel = Annotated[str, AfterValidator(_topic_level)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
@@ -226,10 +217,10 @@ class Registry(_Entry):
         names = [name for park in self.car_park for name in (park.code, *park.aliases)]
         faults = [f"car_park: code or alias {name!r} is used twice" for name in _repeated(names)]
         # By their places: a registry's faults are logged, and what is a home's must not be.
-        faults += _same({f"dwelling.{place}.id": home.id for place, home in enumerate(self.dwelling)})
+        faults += same({f"dwelling.{place}.id": home.id for place, home in enumerate(self.dwelling)})
         devices = self._devices()
-        faults += _same({f"{at}.dev_eui": one.dev_eui.upper() for at, one in devices.items() if one.dev_eui})
-        faults += _same_tts({f"{at}.tts_device_id": one.tts_device_id or "" for at, one in devices.items()})
+        faults += same({f"{at}.dev_eui": one.dev_eui.upper() for at, one in devices.items() if one.dev_eui})
+        faults += same_tts({f"{at}.tts_device_id": one.tts_device_id or "" for at, one in devices.items()})
         ids = {home.id for home in self.dwelling}
         faults += [
             f"{at}.label: holds the id of a home"
@@ -251,23 +242,6 @@ class Registry(_Entry):
             for number, device in enumerate(home.device)
         }
         return {**of_bays, **of_homes}
-
-
-def _same(names: Mapping[str, str]) -> list[str]:
-    """Tell names that stand at several places, given by place."""
-    first = {name: place for place, name in reversed(tuple(names.items()))}
-    return [f"{place}: the same as {first[name]}" for place, name in names.items() if first[name] != place]
-
-
-def _same_tts(names: Mapping[str, str]) -> list[str]:
-    """Tell ids of devices that the same uplink would lead to; one without its application leads from all of them."""
-    told = {place: name for place, name in names.items() if name}
-    bare = {name: place for place, name in reversed(tuple(told.items())) if "/" not in name}
-    hidden = ((place, bare.get(name.rpartition("/")[2])) for place, name in told.items() if "/" in name)
-    return [
-        *_same(told),
-        *(f"{place}: the same device as {other}, which names no application" for place, other in hidden if other),
-    ]
 
 
 def _repeated(names: Iterable[str]) -> list[str]:
