@@ -1,6 +1,7 @@
 """The doctor's judgement of the topics it heard: where they lead by the registry, and who is too loud. Pure.
 
-Of homes there are counts only. Other topics are named, but for those that hold the id of a registered home.
+Of homes there are counts only, and of devices of network servers that may be a home's. Other topics are named, but for
+those that hold the id of a registered home.
 """
 
 import re
@@ -10,8 +11,10 @@ from statistics import median_low
 from typing import Final, Self
 
 from ingest.doctor_report import Check, ok, plural, shown, some, unknown, warning
+from processors.devices import Devices
+from processors.privacy import NOBODY
 from schemas.registry import Registry
-from schemas.topics import Route, Topics
+from schemas.topics import UPLINK_ROUTES, Route, Topics, uplink_topic
 
 _MOST_TOPICS: Final = 100_000
 _LOUD: Final = 10.0
@@ -50,6 +53,7 @@ class KnownTopics:
     all: frozenset[str]
     expected: frozenset[str]
     homes: frozenset[str]
+    devices: Devices
 
     @classmethod
     def of(cls, registry: Registry, topics: Topics) -> Self:
@@ -63,15 +67,28 @@ class KnownTopics:
             all=frozenset(spots | counters.keys() | packs | buttons),
             expected=frozenset(spots | {topic for topic, basis in counters.items() if basis == "count"} | packs),
             homes=frozenset(home.id for home in registry.dwelling),
+            devices=Devices.of(registry, topics),
         )
+
+    def is_known(self, topic: str) -> bool:
+        """Tell whether a topic leads somewhere."""
+        return topic in self.all or self.devices.owner(self.topics.parse(topic)) is not None
 
     def is_home(self, topic: str) -> bool:
         """Tell whether a topic is one of a home, which is never named."""
         return self.topics.parse(topic).is_home
 
+    def is_uplink(self, topic: str) -> bool:
+        """Tell whether a topic is of a device of a network server, which may be a home's."""
+        return self.topics.parse(topic).route in UPLINK_ROUTES
+
     def source(self, topic: str) -> str:
-        """Give the topic that stands for whoever speaks on this one: all of a home's are one source."""
+        """Give the topic that stands for whoever speaks: all of a home's are one source, and all devices of nobody."""
         parsed = self.topics.parse(topic)
+        if (owner := self.devices.owner(parsed)) is not None:
+            return owner.topic
+        if parsed.route in UPLINK_ROUTES:
+            return uplink_topic(parsed.route, NOBODY, NOBODY)
         return self.topics.senml(parsed.asset) if parsed.is_home else topic
 
     def name(self, topic: str) -> str:
@@ -95,10 +112,12 @@ def judge_topics(traffic: Traffic, known: KnownTopics) -> Check:
     name = "topics"
     heard = f"{plural(traffic.messages, 'message')} on {plural(len(traffic.counts), 'topic')}"
     heard += f" in {traffic.seconds:.0f} s"
-    astray = [topic for topic, _ in traffic.counts.most_common() if topic not in known.all]
+    astray = [topic for topic, _ in traffic.counts.most_common() if not known.is_known(topic)]
     if not astray:
         return ok(name, f"{heard}, all in the registry")
-    named = [topic for topic in astray if not known.is_home(topic)]
+    devices = [topic for topic in astray if known.is_uplink(topic)]
+    homes = [topic for topic in astray if known.is_home(topic)]
+    named = [topic for topic in astray if topic not in {*devices, *homes}]
     unroutable = [topic for topic in named if known.topics.parse(topic).route is Route.UNROUTABLE]
     unlisted = [topic for topic in named if topic not in set(unroutable)]
     parts = [
@@ -106,8 +125,11 @@ def judge_topics(traffic: Traffic, known: KnownTopics) -> Check:
         for kind, topics in (("not in the registry", unlisted), ("no topic of a sensor", unroutable))
         if topics
     ]
-    if len(named) < len(astray):
-        parts.append(f"{plural(len(astray) - len(named), 'topic')} of homes")
+    parts += [
+        f"{plural(len(topics), 'topic')} of {what}"
+        for what, topics in (("homes", homes), ("devices of network servers", devices))
+        if topics
+    ]
     remedy = "add to ARCEAUX_REGISTRY what is missing there, correct the others at the device (docs/formats.md)"
     return warning(name, f"{heard}; {len(astray):,} lead nowhere: {'; '.join(parts)}", remedy)
 

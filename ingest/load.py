@@ -9,7 +9,7 @@ from psycopg import AsyncCursor
 from ingest.database import Connection
 from ingest.sql import load_queries
 from processors.availability import FIGURE_STATUSES, quality_bits
-from processors.columns import FOREVER, NEVER, NO_SEQ
+from processors.columns import FOREVER, NEVER, NO_FRAME, NO_SEQ
 from processors.gate import Gate, Pause
 from processors.health import FLAPPING_FROM
 from processors.layout import Ids, Layout, Terms
@@ -154,14 +154,15 @@ def _micros(value: Any) -> int:  # noqa: ANN401 - a column that may be null
 
 
 def _set_spot(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query
-    occupied, since, observed_at, battery, last_seq, seen, missing = row
-    spots, sequences = world.spots, world.sequences
+    occupied, since, observed_at, battery, last_seq, seen, missing, frame = row
+    spots, sequences, frames = world.spots, world.sequences, world.frames
     spots.key[index] = 2 * from_datetime(observed_at) + occupied
     spots.since[index] = from_datetime(since)
     spots.battery[index] = np.nan if battery is None else battery
     sequences.last[index] = NO_SEQ if last_seq is None else last_seq
     sequences.seen[index], sequences.missing[index] = np.int64(seen).view(np.uint64), missing
-    sequences.newest_at[index] = spots.observed_at[index]
+    sequences.newest_at[index] = frames.at[index] = spots.observed_at[index]
+    frames.newest[index] = NO_FRAME if frame is None else frame
 
 
 def _set_count(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query

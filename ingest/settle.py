@@ -99,8 +99,9 @@ class Settler:
 
     def listen(self, deliveries: Sequence[Delivery]) -> None:
         """Note who has sent what, for the case that it is too much."""
-        topics, was = [delivery.topic for delivery in deliveries], self._noise
-        self._noise = was.heard(topics, self._layout.routes, _now(), is_busy=self._backlog.is_overrun)
+        was, is_busy = self._noise, self._backlog.is_overrun
+        sources = [self._layout.source_of(delivery.topic) for delivery in deliveries] if is_busy else []
+        self._noise = was.heard(sources, self._layout.routes, _now(), is_busy=is_busy)
         if self._noise.noisy.keys() - was.noisy.keys():
             log.warning("sources_noisy", count=len(self._noise.noisy), remedy="see arceaux_noisy_messages_per_second")
 

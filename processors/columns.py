@@ -14,6 +14,7 @@ NEVER: Final = -(2**62)
 """A time before all others; doubled it is still an int64."""
 FOREVER: Final = 2**62
 NO_SEQ: Final = -1
+NO_FRAME: Final = 0
 
 SPOT_EVENT: Final = np.dtype(
     [
@@ -24,9 +25,15 @@ SPOT_EVENT: Final = np.dtype(
         ("arrived", "i8"),
         ("battery", "f8"),
         ("seq", "i4"),
+        ("frame", "i8"),
+        ("is_told", "?"),
     ]
 )
-"""`spot` indexes the layout's spots; `battery` is volts or NaN; `seq` is NO_SEQ where absent."""
+"""`spot` indexes the layout's spots; `battery` is volts or NaN; `seq` is NO_SEQ where absent.
+
+`frame` is what a LoRaWAN frame and the state that it tells come to, NO_FRAME where it came by other ways. Without
+`is_told` it tells no state, and only its `seq` and its time were heard.
+"""
 
 COUNT: Final = np.dtype(
     [

@@ -98,8 +98,8 @@ def _letter(reject: Reject, delivery: Delivery, layout: Layout) -> DeadLetter:
 
 def _source(topic: str, layout: Layout) -> str:
     """Give the source of a message that comes of no home."""
-    if topic in layout.routes:
-        return topic
+    if (source := layout.source_of(topic)) in layout.routes:
+        return source
     match layout.topics.parse(topic).route:
         case Route.SPOT:
             return layout.topics.spot(NOBODY, NOBODY)

@@ -12,7 +12,7 @@ from processors.columns import COUNT, SPOT_EVENT, Records, records, same_facts
 from processors.decode_homes import HomeDecoder, HomeReadings
 from processors.decode_parking import Row, read_parking
 from processors.gate import Gap, Gate
-from processors.layout import NO_ASSET, Layout, Target
+from processors.layout import Layout
 from processors.rejects import DETAIL_LENGTH, WHOLE, Limits, Reject, RejectedError
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
@@ -24,7 +24,8 @@ class Decoded:
     """A batch as columns: SPOT_EVENT and COUNT records, what came of homes, rejects; counts by route.
 
     `routes` has shape (messages,): of each message the place of its route in ROUTES. `heard_events` and `heard_counts`
-    hold those rejected for their time, too, all in order of arrival: what a sensor says of itself is in them.
+    hold those rejected for their time, too, and events that tell no state, all in order of arrival: what a sensor says
+    of itself is in them.
     """
 
     routes: NDArray[np.uint8]
@@ -104,7 +105,7 @@ def decode(deliveries: Sequence[Delivery], layout: Layout, limits: Limits, gate:
     homes = HomeDecoder(layout, limits, gate, gap)
     routes = layout.routes
     for index, delivery in enumerate(deliveries):
-        target = routes.get(delivery.topic) or _unlisted(delivery.topic, layout)
+        target = routes.get(delivery.topic) or layout.find(delivery.topic)
         taken.append(target.route)
         try:
             if target.is_home:
@@ -117,7 +118,9 @@ def decode(deliveries: Sequence[Delivery], layout: Layout, limits: Limits, gate:
             detail = fault.detail[:DETAIL_LENGTH]
             rejects.append(Reject(index, target.route, fault.reason, detail, is_kept=fault.is_kept))
     heard_events, heard_counts = records(event_rows, SPOT_EVENT), records(count_rows, COUNT)
-    events, late_events = _within_window(heard_events, limits, taken)
+    told, told_nothing = _by_told(heard_events)
+    refused.update(taken[index] for index in told_nothing["delivery"].tolist())
+    events, late_events = _within_window(told, limits, taken)
     counts, late_counts = _within_window(heard_counts, limits, taken)
     at_home = homes.finish()
     return Decoded(
@@ -133,13 +136,10 @@ def decode(deliveries: Sequence[Delivery], layout: Layout, limits: Limits, gate:
     )
 
 
-def _unlisted(topic: str, layout: Layout) -> Target:
-    """Give the target of a topic that the registry does not lead to: no asset, but perhaps a home."""
-    parsed = layout.topics.parse(topic)
-    if parsed.is_home:
-        home = layout.homes.index.get(parsed.asset, NO_ASSET)
-        return Target(parsed.route, home, is_home=True, device=parsed.part)
-    return Target(parsed.route, NO_ASSET)
+def _by_told(events: Records) -> tuple[Records, Records]:
+    """Part events by whether they tell a state; mostly all do, and nothing is copied."""
+    is_told = events["is_told"]
+    return (events, events[:0]) if is_told.all() else (events[is_told], events[~is_told])
 
 
 def _within_window(readings: Records, limits: Limits, routes: Sequence[Route]) -> tuple[Records, list[Reject]]:

@@ -6,12 +6,13 @@ Packs are collected and resolved together at the end of the batch, many thousand
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from processors import senml, senml_columns, zigbee2mqtt
+from processors import senml, senml_columns, uplink_records, zigbee2mqtt
 from processors.columns import READING, Records
 from processors.gate import Gap, Gate, Press
 from processors.homes import Home, Names, Shape, join
@@ -28,6 +29,8 @@ _PRESSES: Final = {b"on": True, b"off": False}
 _PARSERS: Final[Mapping[Route, Callable[[bytes, str], list[senml.Record]]]] = {
     Route.SENML: lambda payload, _: senml.parse(payload),
     Route.ZIGBEE2MQTT: zigbee2mqtt.parse,
+    Route.CHIRPSTACK: partial(uplink_records.read, Route.CHIRPSTACK),
+    Route.TTS: partial(uplink_records.read, Route.TTS),
 }
 """What reads a payload, given the device that it is of: every format comes to SenML records."""
 

@@ -1,19 +1,20 @@
 """Messages of parking sensors: from a payload to a row, or a RejectedError that names the reason."""
 
-import json
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import numpy as np
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from processors.columns import NO_SEQ
+from processors import uplinks
+from processors.bays import read_state
+from processors.columns import NO_FRAME, NO_SEQ
+from processors.faults import explain
 from processors.layout import NO_ASSET, Target
 from processors.rejects import UNROUTABLE, Limits, RejectedError
-from processors.times import MissingOffsetError, to_micros
+from processors.times import to_micros
 from schemas import payloads
 from schemas.delivery import Delivery
+from schemas.payloads import INT32_MAX
 from schemas.reasons import Reason
 from schemas.topics import Route
 
@@ -22,8 +23,6 @@ Row = tuple[Any, ...]
 # Not by the adapters' own methods, which cost a third as much again.
 _read_spot_payload: Final = payloads.SPOT.validator.validate_json
 _read_count_payload: Final = payloads.COUNT.validator.validate_json
-_RANGE_FAULTS: Final = frozenset({"finite_number", "less_than_equal", "greater_than_equal"})
-
 
 def read_parking(index: int, delivery: Delivery, target: Target, limits: Limits) -> Row | None:
     """Give the row of one message, of SPOT_EVENT or COUNT; None where it is refused.
@@ -37,13 +36,8 @@ def read_parking(index: int, delivery: Delivery, target: Target, limits: Limits)
     limits.check_size(delivery.payload)
     try:
         return _READERS[target.route](index, delivery, target)
-    except ValidationError as error:
-        raise _explain(error, delivery.payload) from None
-    except MissingOffsetError:
-        detail = "time: expected an offset such as Z or +01:00, or a timezone in the registry"
-        raise RejectedError(Reason.TIME_MISSING_OFFSET, detail) from None
-    except ValueError:
-        raise RejectedError(Reason.SCHEMA_VIOLATION, "time: no such date") from None
+    except ValueError as error:
+        raise explain(error, delivery.payload) from None
 
 
 def _read_spot(index: int, delivery: Delivery, target: Target) -> Row | None:
@@ -60,6 +54,27 @@ def _read_spot(index: int, delivery: Delivery, target: Target) -> Row | None:
         delivery.received_at,
         np.nan if battery is None else battery,
         NO_SEQ if seq is None else seq,
+        NO_FRAME,
+        True,
+    )
+
+
+def _read_uplink(index: int, delivery: Delivery, target: Target) -> Row | None:
+    """Read what a network server tells. Where it is nothing of the bay, its frame's number has arrived all the same."""
+    uplink = uplinks.parse(target.route, delivery.payload, target.zone)
+    if uplink is None or (uplink.time is None and delivery.retain):
+        return None
+    state = read_state(uplink.fields)
+    return (
+        index,
+        delivery.received_at if uplink.time is None else uplink.time,
+        target.asset,
+        state is not None and state.occupied,
+        delivery.received_at,
+        np.nan if state is None else state.battery,
+        uplink.counter & INT32_MAX,
+        NO_FRAME if state is None else uplink.frame(state.occupied),
+        state is not None,
     )
 
 
@@ -82,40 +97,6 @@ def _read_count(index: int, delivery: Delivery, target: Target) -> Row | None:
 _READERS: Final[Mapping[Route, Callable[[int, Delivery, Target], Row | None]]] = {
     Route.SPOT: _read_spot,
     Route.COUNT: _read_count,
+    Route.CHIRPSTACK: _read_uplink,
+    Route.TTS: _read_uplink,
 }
-
-
-def _explain(error: ValidationError, payload: bytes) -> RejectedError:
-    """Name the reason: not JSON at all, another shape than the schema's, or else a number out of range."""
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
-    if any(fault["type"] == "json_invalid" for fault in faults) or not _is_json(payload):
-        return RejectedError(Reason.MALFORMED_PAYLOAD, faults[0]["msg"])
-    fields: dict[str, list[ErrorDetails]] = {}
-    for fault in faults:
-        fields.setdefault(str(fault["loc"][0]) if fault["loc"] else "", []).append(fault)
-    # A field that takes several types has a fault for each; one of range among them says that the type was right.
-    ranges = {name: [f for f in of_field if f["type"] in _RANGE_FAULTS] for name, of_field in fields.items()}
-    for name, of_field in fields.items():
-        if not ranges[name]:
-            return RejectedError(Reason.SCHEMA_VIOLATION, _tell(name, of_field[0]))
-    name, out_of_range = next(iter(ranges.items()))
-    return RejectedError(Reason.VALUE_OUT_OF_RANGE, _tell(name, out_of_range[0]))
-
-
-def _tell(name: str, fault: ErrorDetails) -> str:
-    if name == "time" and fault["type"] not in _RANGE_FAULTS:
-        return "time: expected RFC 3339 such as 2026-11-21T22:00:00Z, or an epoch number"
-    return f"{name}: {fault['msg']}" if name else fault["msg"]
-
-
-def _is_json(payload: bytes) -> bool:
-    """Tell JSON from what pydantic reads beyond it: the literals NaN and Infinity."""
-    try:
-        json.loads(payload, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _refuse(literal: str) -> NoReturn:
-    raise ValueError(literal)

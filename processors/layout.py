@@ -99,7 +99,10 @@ class Layout:
 
     @classmethod
     def of(cls, registry: Registry, ids: Ids, privacy: Privacy, sensors: Sensors) -> Self:
-        """Lay out the registry. Every known topic is in `routes`, so that memory does not grow with unknown ones."""
+        """Lay out the registry. Every known topic is in `routes`, so that memory does not grow with unknown ones.
+
+        But for those of uplinks, of which the applications are not known: their devices are, see `find`.
+        """
         parks, topics = registry.car_park, privacy.topics
         spots = [(park, index, spot.label) for index, park in enumerate(parks) for spot in park.all_spots()]
         routes = {
@@ -126,16 +129,33 @@ class Layout:
             privacy=privacy,
         )
 
+    def find(self, topic: str) -> Target:
+        """Give where a topic leads that is not in `routes`: to the owner of a device, to a home perhaps, or nowhere."""
+        parsed = self.topics.parse(topic)
+        if (owner := self.privacy.devices.owner(parsed)) is not None:
+            return self.routes[owner.topic]._replace(route=parsed.route, device=owner.label)
+        if parsed.is_home:
+            home = self.homes.index.get(parsed.asset, NO_ASSET)
+            return Target(parsed.route, home, is_home=True, device=parsed.part)
+        return Target(parsed.route, NO_ASSET)
+
+    def source_of(self, topic: str) -> str:
+        """Give the topic that stands for whoever speaks: of an uplink that of the device's owner, else the same."""
+        if topic in self.routes:
+            return topic
+        owner = self.privacy.devices.owner(self.topics.parse(topic))
+        return topic if owner is None else owner.topic
+
     def sensor_of(self, topic: str) -> int:
         """Give the parking sensor of a topic, by its number in the terms; NO_ASSET where it is none."""
-        target = self.routes.get(topic)
+        target = self.routes.get(self.source_of(topic))
         if target is None or target.is_home:
             return NO_ASSET
         return target.asset + (len(self.spot_id) if target.route is Route.COUNT else 0)
 
     def home_of(self, topic: str) -> int:
         """Give the home of a topic, by its index; NO_ASSET where it is none."""
-        target = self.routes.get(topic)
+        target = self.routes.get(self.source_of(topic))
         return NO_ASSET if target is None or not target.is_home else target.asset
 
 

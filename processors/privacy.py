@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
 from processors import senml, zigbee2mqtt
+from processors.devices import Devices
 from processors.rejects import WHOLE, Reject
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
 from schemas.registry import Registry
-from schemas.topics import Route, Topics
+from schemas.topics import UPLINK_ROUTES, Route, TopicIn, Topics, uplink_topic
 
 NOBODY: Final = "-"
 """Stands for a home that must not be named; no id can be it."""
@@ -52,10 +53,11 @@ class Kept(NamedTuple):
 class Privacy:
     """The pseudonyms of the registry's homes, and what follows from them for dead letters.
 
-    `ids` are the ids by pseudonym. `sizes` are the lengths of the ids, the longest first.
+    `devices` tell which uplinks are of a home. `ids` are the ids by pseudonym, `sizes` their lengths, longest first.
     """
 
     topics: Topics
+    devices: Devices
     pseudonyms: Mapping[str, str] = field(repr=False)
     ids: Mapping[str, str] = field(repr=False)
     key: bytes = field(repr=False)
@@ -68,7 +70,8 @@ class Privacy:
         pseudonyms = {home.id: pseudonym(key, home.id) for home in registry.dwelling}
         sizes = sorted({len(home.id) for home in registry.dwelling}, reverse=True) or [0]
         ids = {secret: plain for plain, secret in pseudonyms.items()}
-        return cls(topics, pseudonyms, ids, key, hmac.digest(key, _DIGEST_LABEL, "sha256"), tuple(sizes))
+        digest_key = hmac.digest(key, _DIGEST_LABEL, "sha256")
+        return cls(topics, Devices.of(registry, topics), pseudonyms, ids, key, digest_key, tuple(sizes))
 
     def of_homes(self, registry: Registry) -> Self:
         """Give the homes of another registry their pseudonyms, under the same key."""
@@ -81,6 +84,9 @@ class Privacy:
     def keep(self, reject: Reject, delivery: Delivery) -> Kept:
         """Tell what is kept of a rejected message, or of the one record of it that is."""
         parsed = self.topics.parse(delivery.topic)
+        if (source := self._source_of_uplink(parsed)) is not None:
+            # Network servers wrap a message into identifiers and base64: nothing of it is kept.
+            return Kept(source, None, 0, b"", source)
         if not parsed.is_home:
             digest = hashlib.sha256(delivery.topic.encode() + b"\0" + delivery.payload).digest()
             return Kept(delivery.topic, delivery.payload, len(delivery.payload), digest)
@@ -113,6 +119,15 @@ class Privacy:
             return None
         # Cut first, to veil no more than is kept, but not through an id.
         return self.veil(text[: KEPT_BYTES + self.sizes[0]]).encode()[:KEPT_BYTES]
+
+    def _source_of_uplink(self, parsed: TopicIn) -> str | None:
+        """Give the topic of a summary of uplinks; None for those of a bay's device, and for other messages."""
+        if parsed.route not in UPLINK_ROUTES:
+            return None
+        owner = self.devices.owner(parsed)
+        if owner is None:
+            return uplink_topic(parsed.route, NOBODY, NOBODY)
+        return uplink_topic(parsed.route, NOBODY, self.pseudonyms[owner.home]) if owner.home else None
 
     def _source(self, home: str, route: Route) -> str:
         """Give the topic of a summary: one a source, whatever a home writes behind its name."""

@@ -102,6 +102,24 @@ PROPERTIES: Final[Mapping[str, Property]] = MappingProxyType(
         "gas": Property("gas", words=_ALARM),
         "carbon_monoxide": Property("carbon_monoxide", words=_ALARM),
         "tamper": Property("tamper"),
+        # Codecs of LoRaWAN devices, as Dragino, Milesight and Elsys write them.
+        "BatV": Property("voltage", "V"),
+        "Bat_V": Property("voltage", "V"),
+        "BAT_V": Property("voltage", "V"),
+        "vdd": Property("voltage", "V"),
+        "TempC_SHT": Property("temperature", "Cel"),
+        "TempC_DS": Property("probe_temperature", "Cel"),
+        "temp_DS18B20": Property("probe_temperature", "Cel"),
+        "externalTemperature": Property("probe_temperature", "Cel"),
+        "temp_SOIL": Property("soil_temperature", "Cel"),
+        "Hum_SHT": Property("humidity", "%RH"),
+        "water_SOIL": Property("soil_moisture", "/100"),
+        "water_SOIL_f": Property("soil_moisture", "/100"),
+        "conduct_SOIL": Property("soil_conductivity", "S/m", factor=1e-4),  # told in uS/cm
+        "light": Property("illuminance", "lx"),
+        "DOOR_OPEN_STATUS": _open_is_1("contact"),
+        "WATER_LEAK_STATUS": Property("leak"),
+        "leakage_status": Property("leak", words=_ALARM),
     }
 )
 """By the name that a device writes; of several that mean one reading the first is the best."""

@@ -7,9 +7,10 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from processors import availability, health, sequence
+from processors import availability, frames, health, sequence
 from processors.columns import NEVER, Records, distinct
 from processors.decode import Decoded
+from processors.frames import Frames
 from processors.health import Health, Sources
 from processors.layout import Layout
 from processors.noise import Noisy
@@ -44,6 +45,7 @@ class World:
     spots: SpotStates
     counts: CountStates
     sequences: Sequences
+    frames: Frames
     health: Health
     figures: Records
     written_at: Int64s
@@ -56,6 +58,7 @@ class World:
             spots=SpotStates.unknown(len(layout.spot_id)),
             counts=CountStates.unknown(car_parks),
             sequences=Sequences.unknown(len(layout.spot_id)),
+            frames=Frames.unknown(len(layout.spot_id)),
             health=Health.unknown(layout),
             figures=availability.blank_figures(car_parks + 1),
             written_at=np.full(car_parks + 1, NEVER),
@@ -91,7 +94,8 @@ class Reduced:
 
 def reduce(world: World, layout: Layout, decoded: Decoded, moment: Moment) -> Reduced:
     """Fold a decoded batch into the world. Pure: the world given stays as it is."""
-    events, counts = distinct(decoded.events), distinct(decoded.counts)
+    told = frames.observe(world.frames, decoded.events)
+    events, counts = distinct(told.events), distinct(decoded.counts)
     homes = reduce_homes(layout.homes, decoded, is_replay=moment.is_replay)
     spots, changed_spots = apply_events(world.spots, events)
     counters, changed_counts = apply_counts(world.counts, counts)
@@ -112,6 +116,7 @@ def reduce(world: World, layout: Layout, decoded: Decoded, moment: Moment) -> Re
             spots=spots,
             counts=counters,
             sequences=counted.state,
+            frames=told.state,
             health=judged,
             figures=np.where(changed, figures, world.figures),
             written_at=np.where(changed, moment.now, world.written_at),

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from schemas.device_names import DevEui, TtsDeviceId, same, same_tts
 from schemas.durations import Duration
 from schemas.faults import ConfigurationError, fault_lines
 from schemas.live import Basis
@@ -31,6 +32,8 @@ SENSOR_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
 LONGEST_NAME = 255
 _DWELLING_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """Nothing that parts a sensor's name: an id has to be recognised in one as a whole part."""
+_NAME_PARTS = re.compile(r"[/:.]")
+"""What parts a sensor's name."""
 _MOST_SPOTS = 1_000_000
 _SHORTEST_STALE, _LONGEST_STALE = timedelta(seconds=1), timedelta(days=365)
 """Twice this is the retained figure's Message Expiry, in whole seconds of 32 bits."""
@@ -96,8 +99,8 @@ class Spot(_Entry):
 
     label: TopicLevel
     kind: SpotKind = "standard"
-    dev_eui: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{16}$")] | None = None
-    tts_device_id: str | None = None
+    dev_eui: DevEui | None = None
+    tts_device_id: TtsDeviceId | None = None
     maximum_stay: Duration | None = None
 
 
@@ -182,6 +185,18 @@ class DwellingSensor(_Entry):
         return self.unit or KINDS[self.kind].unit
 
 
+class DwellingDevice(_Entry):
+    """A device of a home that speaks by LoRaWAN; `label` begins the names of its sensors."""
+
+    label: Annotated[str, Field(pattern=SENSOR_NAME, max_length=200)]
+    dev_eui: DevEui | None = None
+    tts_device_id: TtsDeviceId | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        return _unless_faulty(self, [] if self.dev_eui or self.tts_device_id else ["needs a dev_eui or tts_device_id"])
+
+
 class Dwelling(_Entry):
     """A home. Without consent nothing of it is kept."""
 
@@ -190,10 +205,12 @@ class Dwelling(_Entry):
     consent: bool = Field(strict=True)
     max_sensors: Annotated[int, Field(ge=1, le=1_000_000)] = 200
     sensor: tuple[DwellingSensor, ...] = ()
+    device: tuple[DwellingDevice, ...] = ()
 
     @model_validator(mode="after")
     def _check_sensors(self) -> Self:
         faults = [f"sensor {name} is listed twice" for name in _repeated(sensor.name for sensor in self.sensor)]
+        faults += [f"device {label} is listed twice" for label in _repeated(device.label for device in self.device)]
         if len(self.sensor) > self.max_sensors:
             faults.append(f"{len(self.sensor)} sensors listed, more than max_sensors of {self.max_sensors}")
         return _unless_faulty(self, faults)
@@ -208,15 +225,17 @@ class Registry(_Entry):
     @model_validator(mode="after")
     def _check_unique(self) -> Self:
         names = [name for park in self.car_park for name in (park.code, *park.aliases)]
-        devices = [spot.dev_eui.upper() for park in self.car_park for spot in park.spot if spot.dev_eui]
         faults = [f"car_park: code or alias {name!r} is used twice" for name in _repeated(names)]
-        faults += [f"car_park: dev_eui {device!r} is used twice" for device in _repeated(devices)]
-        # By their places: a registry's faults are logged, and the ids of homes must not be.
-        first = {home.id: place for place, home in reversed(list(enumerate(self.dwelling)))}
+        # By their places: a registry's faults are logged, and what is a home's must not be.
+        faults += same({f"dwelling.{place}.id": home.id for place, home in enumerate(self.dwelling)})
+        devices = self._devices()
+        faults += same({f"{at}.dev_eui": one.dev_eui.upper() for at, one in devices.items() if one.dev_eui})
+        faults += same_tts({f"{at}.tts_device_id": one.tts_device_id or "" for at, one in devices.items()})
+        ids = {home.id for home in self.dwelling}
         faults += [
-            f"dwelling.{place}.id: the same as dwelling.{first[home.id]}.id"
-            for place, home in enumerate(self.dwelling)
-            if first[home.id] != place
+            f"{at}.label: holds the id of a home"
+            for at, one in devices.items()
+            if isinstance(one, DwellingDevice) and not ids.isdisjoint(_NAME_PARTS.split(one.label))
         ]
         return _unless_faulty(self, faults)
 
@@ -224,6 +243,20 @@ class Registry(_Entry):
     def districts(self) -> tuple[str, ...]:
         """The districts that have a home, in order."""
         return tuple(sorted({home.district for home in self.dwelling}))
+
+    def _devices(self) -> dict[str, Spot | DwellingDevice]:
+        """Give everything that may speak by LoRaWAN, by its place in the file."""
+        of_bays = {
+            f"car_park.{place}.spot.{number}": spot
+            for place, park in enumerate(self.car_park)
+            for number, spot in enumerate(park.spot)
+        }
+        of_homes = {
+            f"dwelling.{place}.device.{number}": device
+            for place, home in enumerate(self.dwelling)
+            for number, device in enumerate(home.device)
+        }
+        return {**of_bays, **of_homes}
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -64,8 +64,11 @@ TABLES: Mapping[Route, tuple[Table, ...]] = MappingProxyType(
 """Where the readings of a route are stored; the others store none."""
 
 
-_UPLINK_FILTERS = ("application/+/device/+/event/up", "v3/+/devices/+/up")
-"""Network servers name their topics themselves, below no root of ours."""
+_UPLINKS: Mapping[Route, str] = MappingProxyType(
+    {Route.CHIRPSTACK: "application/{}/device/{}/event/up", Route.TTS: "v3/{}/devices/{}/up"}
+)
+"""Network servers name their topics themselves, below no root of ours: after the application, then the device."""
+UPLINK_ROUTES = tuple(_UPLINKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class TopicIn:
     """A topic in, taken apart: `asset` is a car park or a dwelling, `part` a spot of the car park or a home's device.
 
     Below a dwelling, `asset` names it on unroutable topics, too. Of an uplink, `asset` is the application at the
-    network server and `part` the device: what that is, the registry tells.
+    network server and `part` the device: whose that is, the registry tells.
     """
 
     route: Route
@@ -143,15 +146,24 @@ class Topics:
     @property
     def data_filters(self) -> tuple[str, ...]:
         """What the service stores. Whole trees, so that a misspelt topic is dead-lettered, not lost."""
-        return (f"{self.root}/parking/#", f"{self.root}/dwellings/#", *_UPLINK_FILTERS)
+        uplinks = (uplink_topic(route, "+", "+") for route in UPLINK_ROUTES)
+        return (f"{self.root}/parking/#", f"{self.root}/dwellings/#", *uplinks)
 
     def parse(self, topic: str) -> TopicIn:
         """Tell what a topic in means; anything that is none of ours is UNROUTABLE."""
+        return _parse_uplink(topic) or self._parse_own(topic)
+
+    def _parse_own(self, topic: str) -> TopicIn:
         prefix = f"{self.root}/"
         if not topic.startswith(prefix):
-            return _parse_uplink(topic)
+            return TopicIn(Route.UNROUTABLE)
         levels = topic.removeprefix(prefix).split("/")
         return _parse_home(levels) if levels[0] == "dwellings" else _parse_parking(levels)
+
+
+def uplink_topic(route: Route, application: str, device: str) -> str:
+    """Give where a network server publishes the uplinks of a device; `route` tells which kind of server."""
+    return _UPLINKS[route].format(application, device)
 
 
 def _parse_parking(levels: list[str]) -> TopicIn:
@@ -175,10 +187,10 @@ def _parse_home(levels: list[str]) -> TopicIn:
             return TopicIn(Route.UNROUTABLE, rest[0] if rest else "", is_home=True)
 
 
-def _parse_uplink(topic: str) -> TopicIn:
+def _parse_uplink(topic: str) -> TopicIn | None:
     match topic.split("/"):
-        case ["application", application, "device", device, "event", "up"] if device:
+        case ["application", application, "device", device, "event", "up"]:
             return TopicIn(Route.CHIRPSTACK, application, device)
-        case ["v3", application, "devices", device, "up"] if device:
+        case ["v3", application, "devices", device, "up"]:
             return TopicIn(Route.TTS, application, device)
-    return TopicIn(Route.UNROUTABLE)
+    return None

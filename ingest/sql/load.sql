@@ -68,7 +68,7 @@ ON CONFLICT (dwelling_id, began_at) DO NOTHING
 SELECT pseudonym, began_at, ended_at FROM pause JOIN dwelling ON dwelling.id = dwelling_id
 
 -- name: spot_states
-SELECT spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missing FROM spot_state
+SELECT spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missing, frame FROM spot_state
 
 -- name: count_states
 SELECT car_park_id, free, free_at, free_since, total, total_at, other_total_at, status, status_at FROM count_state

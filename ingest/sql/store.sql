@@ -27,7 +27,7 @@ CREATE TEMP TABLE stage_parking_count (LIKE parking_count) ON COMMIT DELETE ROWS
 CREATE TEMP TABLE stage_dwelling_reading (LIKE dwelling_reading) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE stage_spot_state (
     spot_id integer, occupied boolean, since timestamptz, observed_at timestamptz,
-    battery double precision, last_seq integer, seq_seen bigint, missing bigint
+    battery double precision, last_seq integer, seq_seen bigint, missing bigint, frame bigint
 ) ON COMMIT DELETE ROWS
 
 -- name: copy_parking_event
@@ -77,16 +77,18 @@ INSERT INTO last_told (sensor_id, value) SELECT * FROM unnest(%s::integer[], %s:
 ON CONFLICT (sensor_id) DO UPDATE SET value = excluded.value
 
 -- name: stage_spot_state
-COPY stage_spot_state (spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missing) FROM STDIN (FORMAT BINARY)
+COPY stage_spot_state (spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missing, frame)
+FROM STDIN (FORMAT BINARY)
 
 -- name: merge_spot_state
-INSERT INTO spot_state (spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missing)
-SELECT spot_id, occupied, since, observed_at, nullif(battery, 'NaN'), nullif(last_seq, -1), seq_seen, missing
+INSERT INTO spot_state (spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missing, frame)
+SELECT spot_id, occupied, since, observed_at, nullif(battery, 'NaN'), nullif(last_seq, -1), seq_seen, missing,
+       nullif(frame, 0)
 FROM stage_spot_state
 ON CONFLICT (spot_id) DO UPDATE SET
     occupied = excluded.occupied, since = excluded.since, observed_at = excluded.observed_at,
     battery = excluded.battery, last_seq = excluded.last_seq, seq_seen = excluded.seq_seen,
-    missing = excluded.missing
+    missing = excluded.missing, frame = excluded.frame
 
 -- name: upsert_count_state
 INSERT INTO count_state (car_park_id, free, free_at, free_since, total, total_at, other_total_at, status, status_at)

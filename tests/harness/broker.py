@@ -43,7 +43,7 @@ class Mosquitto:
     def __init__(self, directory: Path, *, persistence: bool = True, options: Sequence[str] = ()) -> None:
         self.port = free_port()
         self.url = f"mqtt://{LOOPBACK}:{self.port}"
-        self._directory = directory
+        self.directory = directory
         self.persistence = persistence
         self._options = options
         self._program = find_mosquitto()
@@ -51,16 +51,16 @@ class Mosquitto:
 
     def start(self) -> None:
         """Start and wait until it listens."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         # Started by root, mosquitto becomes a user of its own, who has to reach and write this directory.
-        self._directory.chmod(0o777)
-        configuration = self._directory / "mosquitto.conf"
+        self.directory.chmod(0o777)
+        configuration = self.directory / "mosquitto.conf"
         configuration.write_text(
-            _CONFIGURATION.format(port=self.port, directory=self._directory, persistence=str(self.persistence).lower())
+            _CONFIGURATION.format(port=self.port, directory=self.directory, persistence=str(self.persistence).lower())
             + ("user root\n" if os.geteuid() == 0 else "")
             + "".join(f"{option}\n" for option in self._options)
         )
-        with (self._directory / "mosquitto.log").open("ab") as log:
+        with (self.directory / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen([self._program, "-c", str(configuration)], stdout=log, stderr=log)
         self._await_listening(time.monotonic() + 10)
 
@@ -79,7 +79,7 @@ class Mosquitto:
     def _await_listening(self, deadline: float) -> None:
         while True:
             assert self._process is not None
-            assert self._process.poll() is None, (self._directory / "mosquitto.log").read_text()
+            assert self._process.poll() is None, (self.directory / "mosquitto.log").read_text()
             with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=1):
                 return
             assert time.monotonic() < deadline, "mosquitto does not listen"

@@ -23,6 +23,8 @@ async def client(
         address.hostname or "",
         address.port or 1883,
         protocol=version,
+        username=address.username,
+        password=address.password,
         max_concurrent_outgoing_calls=_IN_FLIGHT,
         timeout=60,
     )

@@ -32,14 +32,30 @@ pytestmark = pytest.mark.one_server
 SECOND = 1_000_000
 BEGIN = 1_795_298_400 * SECOND
 LOUD, LOUD_COUNTER, CALM = ("city/parking/FOCH/spots/A-01", "city/parking/ANTI/count", "city/parking/ANTI/spots/P-001")
-LOUD_HOME = ("city/dwellings/hut-01/senml", "city/dwellings/hut-01/pause")
-HOME = '\n[[dwelling]]\nid = "hut-01"\ndistrict = "antigone"\nconsent = true\n'
+LOUD_HOME = ("city/dwellings/hut-01/senml", "city/dwellings/hut-01/pause", "v3/rooms@ttn/devices/fridge-7/up")
+LOUD_UPLINK = "application/1/device/70B3D57ED0000001/event/up"
+MORE = """
+[[car_park]]
+code = "QUAY"
+name = "Quay"
+capacity = 1
+basis = "spots"
+spot = [{ label = "Q-1", dev_eui = "70b3d57ed0000001" }]
+
+[[dwelling]]
+id = "hut-01"
+district = "antigone"
+consent = true
+device = [{ label = "fridge", tts_device_id = "fridge-7" }]
+"""
 PAYLOADS = {
     LOUD: b'{"occupied": true}',
     CALM: b'{"occupied": false}',
     LOUD_COUNTER: b'{"free": 3}',
     LOUD_HOME[0]: b'[{"n": "kitchen/temperature", "u": "Cel", "v": 21.5}]',
     LOUD_HOME[1]: b"off",
+    LOUD_HOME[2]: b'{"uplink_message": {"decoded_payload": {"temperature": 6.5}}}',
+    LOUD_UPLINK: b'{"object": {"occupied": true}}',
 }
 
 
@@ -110,14 +126,20 @@ async def stream(
     key = tmp_path / "pseudonym.key"
     key.write_text("0123456789abcdef" * 4)
     registry = await asyncio.to_thread(registry_path.read_text, encoding="utf-8")
-    await asyncio.to_thread(registry_path.write_text, registry + HOME, encoding="utf-8")
+    await asyncio.to_thread(registry_path.write_text, registry + MORE, encoding="utf-8")
     made = Stream(monkeypatch, database_url, registry_path, key)
     await made.open()
     yield made
     await made.store.close()
 
 
-ALL = [LOUD] * 200 + [LOUD_COUNTER] * 150 + [CALM] + [topic for topic in LOUD_HOME for _ in range(100)]
+ALL = (
+    [LOUD] * 200
+    + [LOUD_COUNTER] * 150
+    + [LOUD_UPLINK] * 120
+    + [CALM]
+    + [topic for topic in LOUD_HOME for _ in range(100)]
+)
 
 
 async def test_above_capacity_noisy_sources_are_named_and_homes_counted(
@@ -131,13 +153,13 @@ async def test_above_capacity_noisy_sources_are_named_and_homes_counted(
         await stream.settle(ALL, 3)
     (logged,) = [record for record in logs if record["event"] == "sources_noisy"]
     assert logged["log_level"] == "warning"
-    assert await stream.named() == {"FOCH/A-01", "ANTI"}
+    assert await stream.named() == {"FOCH/A-01", "ANTI", "QUAY/Q-1"}
     figure = await stream.figure()
     assert figure["dwellings"]["noisy"] == 1
-    assert figure["sensors"]["noisy"] == 3
-    assert stream.rates() == pytest.approx({"FOCH/A-01": 200, "ANTI": 150, "dwellings": 200}, rel=0.2)
+    assert figure["sensors"]["noisy"] == 4
+    assert stream.rates() == pytest.approx({"FOCH/A-01": 200, "ANTI": 150, "QUAY/Q-1": 120, "dwellings": 300}, rel=0.2)
     told = json.dumps(figure) + str(logs) + generate_latest(stream.metrics.registry).decode()
-    assert [name for name in ("hut-01", "kitchen") if name in told] == []
+    assert [name for name in ("hut-01", "kitchen", "fridge") if name in told] == []
     assert (await ledger(ask))["messages"] == 17 * len(ALL)
     assert (await ledger(ask))["dead_lettered"] == 0
 
@@ -159,7 +181,7 @@ async def test_within_capacity_nobody_is_noisy(stream: Stream) -> None:
 async def test_who_left_the_registry_is_no_noisy_home(stream: Stream) -> None:
     """A topic that leads nowhere any more is neither named nor counted; the rest is judged anew."""
     await stream.settle(ALL, 17)
-    assert await stream.named() == {"FOCH/A-01", "ANTI"}
+    assert await stream.named() == {"FOCH/A-01", "ANTI", "QUAY/Q-1"}
     before, _, _ = stream.settings.registry.read_text(encoding="utf-8").partition('[[car_park]]\ncode = "FOCH"')
     await stream.take_up(before)
     assert stream.rates() == {}

@@ -126,6 +126,23 @@ RAW_VALUES = [
     *('"2026-11-21T22:00:00Z"', '"2026-11-21T22:00:00"', '"2026-02-30T22:00:00Z"', '"2026-11-21 22:00:00.123456789z"'),
     *('"0001-01-01T00:00:00"', '"9999-12-31T23:59:59-23:59"', '"0000-00-00T00:00:00Z"', '"2026-11-21T22:00:60+99:99"'),
 ]
+UPLINK_KEYS = st.sampled_from(
+    [
+        *("time", "devAddr", "fCnt", "data", "object", "received_at", "simulated", "uplink_message", "session_key_id"),
+        *(
+            "f_cnt",
+            "frm_payload",
+            "decoded_payload",
+            "occupied",
+            "type",
+            "status",
+            "CarPresence",
+            "Battery",
+            "distance",
+        ),
+        *("temperature", "battery", "BatV", "magnet_status", "history", "timestamp", "voltage", "illuminance", "x", ""),
+    ]
+)
 KEYS = st.sampled_from(["occupied", "time", "battery", "temperature", "seq", "free", "total", "status", "x", ""])
 PAIRS = st.tuples(KEYS, st.sampled_from(RAW_VALUES))
 
@@ -135,6 +152,19 @@ def _object(pairs: list[tuple[str, str]]) -> str:
 
 
 OBJECTS = st.lists(PAIRS, max_size=6).map(_object)
+
+_FIELDS = st.lists(st.tuples(UPLINK_KEYS, st.sampled_from([*RAW_VALUES, '"21.5"', '"1e999"', '"open"'])), max_size=5)
+_HISTORIES = st.lists(_FIELDS.map(_object), max_size=3).map(lambda entries: f"[{','.join(entries)}]")
+
+
+@st.composite
+def uplinks(draw: st.DrawFn) -> str:
+    """Draw something that looks like an uplink of either network server."""
+    fields = draw(_FIELDS) + draw(st.lists(st.tuples(st.just("history"), _HISTORIES), max_size=1))
+    names = draw(st.sampled_from([("object", ""), ("decoded_payload", "uplink_message"), ("object", "uplink_message")]))
+    told = _object([*draw(_FIELDS), (names[0], _object(fields))])
+    return _object([*draw(_FIELDS), (names[1], told)]) if names[1] else told
+
 
 LABELS = ["bn", "bt", "bu", "bv", "bs", "bver", "n", "u", "v", "vs", "vb", "vd", "s", "t", "ut", "x", "x_", ""]
 SENML_VALUES = [
@@ -173,6 +203,14 @@ CBOR_PACKS = (st.lists(_CBOR_RECORDS, max_size=5) | _CBOR_VALUES).map(cbor2.dump
 
 
 VALID = [
+    (
+        b'{"time":"2026-11-21T21:59:59.123456789+00:00","devAddr":"01a2b3c4","fCnt":7,"data":"gAc=",'
+        b'"object":{"occupied":true,"temperature":6.5,"history":[{"timestamp":1795298000,"co2":"640"}]}}'
+    ),
+    (
+        b'{"received_at":"2026-11-21T22:00:00.5Z","uplink_message":{"received_at":"2026-11-21T21:59:59.123456789Z",'
+        b'"session_key_id":"AYQz","f_cnt":9,"frm_payload":"gAc=","decoded_payload":{"status":"free","BatV":"3.25"}}}'
+    ),
     b'{"occupied": true, "time": "2026-11-21T22:00:00.123Z", "battery": 3.6, "temperature": 11.5, "seq": 17}',
     b'{"free": 163, "total": 239, "status": "open", "time": 1795298400}',
     b'[{"bn":"hut-01/","bt":1795298400,"n":"meter","u":"kWh","v":1.5},{"n":"door","vb":true,"t":-5},{"n":"a","v":2}]',
@@ -180,13 +218,19 @@ VALID = [
     cbor2.dumps([{-2: "hut-01/", -3: 1795298400, 0: "meter", 1: "kWh", 2: 1.5}, {0: "door", 4: True, 6: -5}]),
     cbor2.dumps([{0: "a", 2: Decimal("20.25")}, {0: "b", 3: "text"}, {0: "c", 8: b"data"}, {0: "d", 5: 7}]),
 ]
-"""What everybody understands: an event, a count, packs in JSON and in CBOR."""
+"""What everybody understands: uplinks, an event, a count, packs in JSON and in CBOR."""
 
 
 @st.composite
 def mutations(draw: st.DrawFn) -> bytes:
     """Draw bytes that are nearly something: in a few places a piece is cut out, put in, repeated or turned over."""
-    nearly = OBJECTS.map(str.encode) | JSON.map(str.encode) | JSON_PACKS.map(str.encode) | CBOR_PACKS
+    nearly = (
+        OBJECTS.map(str.encode)
+        | uplinks().map(str.encode)
+        | JSON.map(str.encode)
+        | JSON_PACKS.map(str.encode)
+        | CBOR_PACKS
+    )
     body = draw(st.sampled_from(VALID) | nearly)
     for _ in range(draw(st.integers(1, 3))):
         start, size = draw(st.integers(0, len(body))), draw(st.integers(0, 4))
@@ -211,7 +255,7 @@ CORPUS = {
 }
 """All of them."""
 PAYLOADS = st.one_of(
-    *(st.binary(max_size=40), OBJECTS.map(str.encode), JSON.map(str.encode), mutations()),
+    *(st.binary(max_size=40), uplinks().map(str.encode), OBJECTS.map(str.encode), JSON.map(str.encode), mutations()),
     *(JSON_PACKS.map(str.encode), CBOR_PACKS, PRESSES, st.sampled_from(sorted(CORPUS.values()))),
 )
 
@@ -224,6 +268,27 @@ HOME_TOPICS = [
     *(TOPICS.senml("hut-02"), TOPICS.pause("hut-02"), TOPICS.senml("cottage"), TOPICS.pause("cottage")),
     *("city/dwellings/hut-01/x", "city/dwellings/hut-02/x", "city/dwellings/", "city/dwellings/hut-01"),
 ]
+
+UPLINK_TOPICS = {
+    topic: is_home
+    for is_home, topics in {
+        False: [
+            "application/1/device/70b3d57ed0000001/event/up",
+            "application/🅿/device/70B3D57ED0000002/event/up",
+            "v3/parking@ttn/devices/bay-2/up",
+            "v3/parking@ttn/devices/nobody/up",
+            "application/1/device//event/up",
+            "application//device/a81758fffe000001/event/up",
+        ],
+        True: [
+            "application/1/device/24e124d51c000001/event/up",
+            "v3/rooms@ttn/devices/pot/up",
+            "application/1/device/24E124D51C000002/event/up",
+        ],
+    }.items()
+    for topic in topics
+}
+"""Topics of devices of the small city, and of nobody; whether they are a home's."""
 
 STRANGE_TOPICS = {
     "control characters": "city/parking/AN\x07\x1b[31mTI\x7f/count",

@@ -25,7 +25,7 @@ from unit.worlds import (
     deliver,
 )
 
-from processors.columns import NO_SEQ
+from processors.columns import NO_FRAME, NO_SEQ
 from processors.decode import Decoded, Unfit, decode
 from processors.rejects import Limits, Reject
 from schemas.delivery import Delivery
@@ -70,7 +70,7 @@ def test_a_spot_event_becomes_a_row() -> None:
     """Every field of a spot event stands in its column."""
     payload = {"occupied": True, "time": "2026-11-21T21:59:00.25Z", "battery": 3.6, "temperature": 11.5, "seq": 17}
     (row,) = decode_one(TOPICS.spot("QUAY", "Q-2"), payload).events
-    assert row.tolist() == (0, NOW - 60 * SECOND + 250_000, QUAY_SPOT + 1, True, NOW, 3.6, 17)
+    assert row.tolist() == (0, NOW - 60 * SECOND + 250_000, QUAY_SPOT + 1, True, NOW, 3.6, 17, NO_FRAME, True)
 
 
 def test_a_count_becomes_a_row() -> None:

@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.hostile import CORPUS, HOME_TOPICS, PARKING_TOPICS, STRANGE_TOPICS, VALID, deliveries_on
+from unit.hostile import CORPUS, HOME_TOPICS, PARKING_TOPICS, STRANGE_TOPICS, UPLINK_TOPICS, VALID, deliveries_on
 from unit.households import HUT, paused, records_in
 from unit.worlds import GATE, HOUR, LAYOUT, LIMITS, MINUTE, NO_GAP, NOW, TOPICS, deliver
 
+from processors import uplinks
 from processors.decode import Decoded, decode
 from processors.gate import Gap, Gate, Pause
 from processors.reduce import Moment, World, reduce
-from processors.rejects import WHOLE
+from processors.rejects import WHOLE, RejectedError
 from schemas.delivery import Delivery
 from schemas.topics import Route
 
 _HUT = LAYOUT.privacy.pseudonyms["hut-01"]
-TOPICS_IN = [*PARKING_TOPICS, *HOME_TOPICS, *STRANGE_TOPICS.values()]
+TOPICS_IN = [*PARKING_TOPICS, *HOME_TOPICS, *STRANGE_TOPICS.values(), *UPLINK_TOPICS]
 MESSAGES = deliveries_on(TOPICS_IN)
 GATES = st.sampled_from([GATE, paused(_HUT, Pause(NOW - MINUTE, NOW)), paused(_HUT, Pause(NOW - MINUTE))])
 GAPS = st.sampled_from([NO_GAP, Gap(NOW - HOUR, is_open=True)])
@@ -34,11 +35,29 @@ def may_come_to(delivery: Delivery, gate: Gate) -> set[int]:
     topic = TOPICS.parse(delivery.topic)
     if topic.route is Route.CONTROL:
         return {0, 1}
+    if UPLINK_TOPICS.get(delivery.topic):
+        return {1} if gate.is_paused(_HUT) else {fields_in(delivery)}
     if topic.route is not Route.SENML or topic.asset not in {"hut-01", "hut-0"}:
         return {1}
     if topic.asset == "hut-01" and gate.is_paused(_HUT):
         return {1}
     return {records_in(delivery.payload)}
+
+
+def fields_in(delivery: Delivery) -> int:
+    """Count the readings that an uplink of a home stands for: its fields and those of its history, 1 where not read."""
+    if not LAYOUT.homes.homes[LAYOUT.home_of(delivery.topic)].consents or len(delivery.payload) > 256 * 1024:
+        return 1
+    try:
+        uplink = uplinks.parse(TOPICS.parse(delivery.topic).route, delivery.payload)
+    except RejectedError:
+        return 1
+    fields = dict(uplink.fields or {}) if uplink else {}
+    history = fields.get("history")
+    if isinstance(history, list) and history and all(isinstance(entry, dict) for entry in history):
+        del fields["history"]
+        return sum(len(entry.keys() - {"timestamp"}) for entry in history) + len(fields) or 1
+    return len(fields) or 1
 
 
 @given(MESSAGES, GATES, GAPS)
@@ -74,7 +93,9 @@ def test_a_batch_comes_to_what_its_messages_come_to(sent: list[Delivery], gate: 
     assert np.isfinite(together.homes.readings["value"]).all()
 
 
-@pytest.mark.parametrize("topic", [*PARKING_TOPICS[:4], HUT, *STRANGE_TOPICS.values()], ids=lambda topic: topic[:30])
+@pytest.mark.parametrize(
+    "topic", [*PARKING_TOPICS[:4], HUT, *STRANGE_TOPICS.values(), *UPLINK_TOPICS], ids=lambda topic: topic[:30]
+)
 def test_the_whole_corpus_on_every_kind_of_topic(topic: str) -> None:
     """No payload of the corpus gets past or stops the decoding, retained or not."""
     for payload in [*CORPUS.values(), *VALID]:

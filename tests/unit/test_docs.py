@@ -27,7 +27,7 @@ from processors.rejects import Limits
 from processors.times import to_datetime
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
-from schemas.registry import CarPark, Dwelling, DwellingSensor, Spot, load_registry
+from schemas.registry import CarPark, Dwelling, DwellingDevice, DwellingSensor, Spot, load_registry
 from schemas.settings import PREFIX, TIMESCALEDB_ROOT, Settings
 from schemas.topics import Route, Topics
 from schemas.units import KINDS
@@ -263,6 +263,7 @@ def test_every_key_of_the_registry_is_told() -> None:
     assert sorted(first_names(section(content, "## `[[car_park]]`"))) == sorted(CarPark.model_fields)
     assert sorted(first_names(section(content, "## `[[car_park.spot]]`"))) == sorted(Spot.model_fields)
     assert sorted(first_names(section(content, "## `[[dwelling]]`"))) == sorted(Dwelling.model_fields)
+    assert sorted(first_names(section(content, "## `[[dwelling.device]]`"))) == sorted(DwellingDevice.model_fields)
     keys, _ = section(content, "## `[[dwelling.sensor]]`").split(KINDS_OF_SENSORS)
     assert sorted(first_names(keys)) == sorted(DwellingSensor.model_fields)
 

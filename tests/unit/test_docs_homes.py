@@ -18,6 +18,7 @@ from unit.worlds import GATE, KEY, deliver
 
 from processors import senml
 from processors.dead_letters import dead_letters
+from processors.decode import Decoded
 from processors.gate import Pause
 from processors.privacy import pseudonym
 from processors.properties import PROPERTIES
@@ -130,7 +131,11 @@ def test_what_homes_send_becomes_what_is_told(topic: str, payload: str, told: st
     """Every worked example, decoded with the registry that ships, comes to what the page says."""
     homes = city()
     message = deliver(f"city/dwellings/hut-01/{topic}", payload.strip("`").encode(), received_at=ARRIVED)
-    decoded = homes.decode(message)
+    assert_outcomes(homes, homes.decode(message), told)
+
+
+def assert_outcomes(homes: Household, decoded: Decoded, told: str) -> None:
+    """Check that a batch came to the readings, reasons and refusals that an example tells."""
     readings = iter(homes.stored(decoded))
     reasons = iter(reject.reason for reject in decoded.rejects)
     refused = 0

@@ -9,14 +9,30 @@ from ingest.doctor_traffic import KnownTopics, Traffic, judge_noise, judge_topic
 from schemas.registry import Registry
 from schemas.topics import Topics
 
+BAY = "70b3d57ed0000001"
 SPOTS = [f"city/parking/A/spots/{number}" for number in range(1, 10)]
 REGISTRY = Registry.model_validate(
     {
         "car_park": [
-            {"code": "A", "name": "A", "capacity": 9, "basis": "spots", "spots": ["1..9"]},
+            {
+                "code": "A",
+                "name": "A",
+                "capacity": 9,
+                "basis": "spots",
+                "spots": ["1..9"],
+                "spot": [{"label": "1", "dev_eui": BAY, "tts_device_id": "bay-1"}],
+            },
             {"code": "C", "name": "C", "capacity": 9, "basis": "count"},
         ],
-        "dwelling": [{"id": name, "district": "d", "consent": name != "no"} for name in ("hut-01", "no")],
+        "dwelling": [
+            {
+                "id": name,
+                "district": "d",
+                "consent": name != "no",
+                "device": [{"label": "fridge", "tts_device_id": f"fridge of {name}"}],
+            }
+            for name in ("hut-01", "no")
+        ],
     }
 )
 KNOWN = KnownTopics.of(REGISTRY, Topics("city"))
@@ -57,6 +73,37 @@ def test_the_unregistered_and_the_misspelt_are_told_apart() -> None:
         "11 messages on 6 topics in 10 s; 5 lead nowhere: not in the registry: city/parking/B/count, "
         "city/parking/A/spots/X; no topic of a sensor: city/parking/A/spot/1; 2 topics of homes"
     )
+
+
+def uplinks(*devices: str) -> list[str]:
+    """Give the topics of devices at The Things Stack."""
+    return [f"v3/app@ttn/devices/{device}/up" for device in devices]
+
+
+def test_uplinks_of_the_registrys_devices_are_well() -> None:
+    """Of a bay and of a home, with consent and without."""
+    topics = [f"application/1/device/{BAY.upper()}/event/up", *uplinks("bay-1", "fridge of hut-01", "fridge of no")]
+    assert judge_topics(heard(dict.fromkeys(topics, 1)), KNOWN).found.endswith("4 topics in 10 s, all in the registry")
+
+
+def test_devices_of_nobody_are_only_counted() -> None:
+    """They may be a home's: neither what is astray nor who is loud names them."""
+    counts = dict.fromkeys([f"application/1/device/a81758fffe00000{number}/event/up" for number in range(3)], 100)
+    counts |= dict.fromkeys(uplinks("kitchen"), 1)
+    traffic = heard(counts)
+    assert judge_topics(traffic, KNOWN).found == (
+        "301 messages on 4 topics in 10 s; 4 lead nowhere: 4 topics of devices of network servers"
+    )
+    loud = judge_noise(traffic, KNOWN, VERSION).found
+    assert loud == "more than 10 messages a second: application/-/device/-/event/up (30/s)"
+
+
+def test_a_loud_device_is_its_bay_or_a_home() -> None:
+    """Whatever its topic: the bay is named, the home counted."""
+    topics = [f"application/{number}/device/{BAY}/event/up" for number in range(2)]
+    counts = dict.fromkeys([*topics, SPOTS[0], *uplinks("fridge of hut-01"), "city/dwellings/hut-01/senml"], 60)
+    found = judge_noise(heard(counts), KNOWN, VERSION).found
+    assert found == "more than 10 messages a second: city/parking/A/spots/1 (18/s); 1 home"
 
 
 def test_ten_topics_are_named_at_most() -> None:

@@ -34,7 +34,7 @@ class Bay:
 
     def take(self, row: Row) -> bool:
         """Take one reading; tell whether it was the newest."""
-        _, time, _, occupied, _, battery, _ = row
+        _, time, _, occupied, _, battery, *_ = row
         if (time, occupied) <= (self.observed_at, self.occupied):
             return False
         if self.observed_at != NEVER:

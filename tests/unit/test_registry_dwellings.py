@@ -183,3 +183,115 @@ def test_faults_between_homes_do_not_hide_each_other(tmp_path: Path) -> None:
     text = "\n".join(faults(tmp_path, park + park + dwelling() + dwelling()))
     assert "code or alias 'A' is used twice" in text
     assert "dwelling.1.id: the same as dwelling.0.id" in text
+
+
+def device(**changes: str) -> str:
+    """Write a good device."""
+    return entry("dwelling.device", {"label": '"fridge"', "dev_eui": '"24E124D51C000001"'}, changes)
+
+
+def test_a_device_of_a_home_is_read(tmp_path: Path) -> None:
+    """By either name or both; a label may have several parts."""
+    both = device(tts_device_id='"rooms@ttn/fridge-7"') + device(
+        label='"soil/pot-2"', dev_eui="", tts_device_id='"pot"'
+    )
+    (home,) = load(tmp_path, dwelling() + both).dwelling
+    assert [(one.label, one.dev_eui, one.tts_device_id) for one in home.device] == [
+        ("fridge", "24E124D51C000001", "rooms@ttn/fridge-7"),
+        ("soil/pot-2", None, "pot"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"label": ""}, "dwelling[0].device[0].label: Field required"),
+        ({"label": '"the fridge"'}, "dwelling[0].device[0].label: "),
+        ({"label": f'"{"a" * 201}"'}, "dwelling[0].device[0].label: "),
+        ({"dev_eui": ""}, "dwelling[0].device[0]: needs a dev_eui or tts_device_id"),
+        ({"dev_eui": '"24E124"'}, "dwelling[0].device[0].dev_eui: "),
+        *(
+            ({"tts_device_id": f'"{name}"'}, "dwelling[0].device[0].tts_device_id: expected the id of a device")
+            for name in ("", "a/b/c", "a/", "/b", "+", "a/#", " a", "a\\u0000")
+        ),
+        ({"colour": '"red"'}, "dwelling[0].device[0].colour: Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_device_is_refused_by_key(tmp_path: Path, changes: dict[str, str], fault: str) -> None:
+    """A fault is told with its place, and without what was written there."""
+    (line,) = faults(tmp_path, dwelling() + device(**changes))
+    assert line.startswith(fault)
+
+
+BAY = """[[car_park]]
+code = "A"
+name = "A"
+capacity = 5
+basis = "spots"
+[[car_park.spot]]
+label = "1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("bay", "one", "other", "fault"),
+    [
+        (
+            'dev_eui = "24e124d51c000001"',
+            {},
+            {"dev_eui": '"24E124D51C000002"'},
+            "dwelling.0.device.0.dev_eui: the same as car_park.0.spot.0.dev_eui",
+        ),
+        (
+            "",
+            {},
+            {"dev_eui": '"24e124d51c000001"'},
+            "dwelling.1.device.0.dev_eui: the same as dwelling.0.device.0.dev_eui",
+        ),
+        (
+            'tts_device_id = "x"',
+            {"dev_eui": "", "tts_device_id": '"app/y"'},
+            {"dev_eui": "", "tts_device_id": '"x"'},
+            "dwelling.1.device.0.tts_device_id: the same as car_park.0.spot.0.tts_device_id",
+        ),
+        (
+            'tts_device_id = "app/x"',
+            {"dev_eui": "", "tts_device_id": '"other/x"'},
+            {"dev_eui": "", "tts_device_id": '"app/x"'},
+            "dwelling.1.device.0.tts_device_id: the same as car_park.0.spot.0.tts_device_id",
+        ),
+        (
+            'tts_device_id = "app/x"',
+            {"dev_eui": "", "tts_device_id": '"other/y"'},
+            {"dev_eui": "", "tts_device_id": '"x"'},
+            (
+                "car_park.0.spot.0.tts_device_id: the same device as dwelling.1.device.0.tts_device_id, "
+                "which names no application"
+            ),
+        ),
+        (
+            "",
+            {"label": '"of:hut-02:x"'},
+            {"dev_eui": '"24E124D51C000002"'},
+            "dwelling.0.device.0.label: holds the id of a home",
+        ),
+    ],
+)
+def test_a_device_stands_at_one_place_only(
+    tmp_path: Path, bay: str, one: dict[str, str], other: dict[str, str], fault: str
+) -> None:
+    """Over bays and homes; told by places, since the log must not know what is a home's."""
+    homes = dwelling() + device(**one) + dwelling(id='"hut-02"') + device(**other)
+    assert faults(tmp_path, f"{BAY}{bay}\n{homes}") == [fault]
+
+
+def test_ids_of_one_name_in_two_applications_are_two_devices(tmp_path: Path) -> None:
+    """An id at The Things Stack is unique in its application only."""
+    bays = f'{BAY}tts_device_id = "a@ttn/x"\n[[car_park.spot]]\nlabel = "2"\ntts_device_id = "b@ttn/x"\n'
+    assert len(load(tmp_path, bays).car_park[0].spot) == 2
+
+
+def test_labels_of_devices_are_unique_in_a_home(tmp_path: Path) -> None:
+    """They begin the names of its sensors."""
+    (line,) = faults(tmp_path, dwelling() + device() + device(dev_eui='"24E124D51C000002"'))
+    assert line == "dwelling[0]: device fridge is listed twice"

@@ -67,7 +67,7 @@ class Bay:
 def reference(rows: Sequence[Row]) -> list[Bay]:
     """Give the reference's spots after these messages in this order."""
     bays = [Bay() for _ in range(SPOTS)]
-    for _, time, spot, _, arrived, _, seq in rows:
+    for _, time, spot, _, arrived, _, seq, *_ in rows:
         if seq >= 0:
             bays[spot].take(seq, min(time, arrived))
     return bays

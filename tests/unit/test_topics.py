@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.topics import LEVEL, Route, TopicIn, Topics
+from schemas.topics import LEVEL, UPLINK_ROUTES, Route, TopicIn, Topics, uplink_topic
 
 LEVELS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(LEVEL.fullmatch)
 ROOTS = st.lists(LEVELS, min_size=1, max_size=3).map("/".join)
@@ -32,6 +32,32 @@ def test_a_dwellings_topics_lead_back_to_it(root: str, dwelling: str) -> None:
     assert topics.parse(topics.pause(dwelling)) == TopicIn(Route.CONTROL, dwelling, is_home=True)
 
 
+@given(st.sampled_from(UPLINK_ROUTES), LEVELS, LEVELS, ROOTS)
+def test_an_uplinks_topic_leads_back_to_its_device(route: Route, application: str, device: str, root: str) -> None:
+    """Network servers write below no root of ours; braces and per cent signs in a name are what they are."""
+    assert Topics(root).parse(uplink_topic(route, application, device)) == TopicIn(route, application, device)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        *(f"application/a/device/b/event/{kind}" for kind in ("join", "status", "ack", "txack", "log", "up/x")),
+        *(f"v3/a/devices/b/{kind}" for kind in ("join", "down/queued", "service/data", "location/solved", "up/x")),
+        *("Application/a/device/b/event/up", "v3/a/b/devices/c/up", "v2/a/devices/b/up", "application/a/device/up"),
+    ],
+)
+def test_no_other_event_of_a_network_server_is_an_uplink(topic: str) -> None:
+    """Only data are: what a join, a status or an acknowledgement counts is no frame."""
+    assert Topics("city").parse(topic) == TopicIn(Route.UNROUTABLE)
+
+
+@pytest.mark.parametrize("root", ["application", "v3", "v3/a"])
+def test_a_root_like_a_network_servers_hides_no_uplink(root: str) -> None:
+    """It might be a home's, and is kept as such."""
+    assert Topics(root).parse("application/a/device/b/event/up").route is Route.CHIRPSTACK
+    assert Topics(root).parse("v3/a/devices/b/up").route is Route.TTS
+
+
 WORDS = st.sampled_from(["city", "parking", "spots", "count", "dwellings", "senml", "pause", "A", ""])
 
 
@@ -49,6 +75,8 @@ def test_a_topic_is_either_unroutable_or_written_again_exactly(topic: str) -> No
             assert topics.senml(parsed.asset) == topic
         case Route.CONTROL:
             assert topics.pause(parsed.asset) == topic
+        case Route.CHIRPSTACK | Route.TTS:
+            assert uplink_topic(parsed.route, parsed.asset, parsed.part) == topic
         case Route.UNROUTABLE if parsed.is_home:
             assert f"{topic}/".startswith(f"city/dwellings/{parsed.asset}")
         case Route.UNROUTABLE:

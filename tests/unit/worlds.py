@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from processors.columns import COUNT, NO_SEQ, READING, SPOT_EVENT, Records, records
+from processors.columns import COUNT, NO_FRAME, NO_SEQ, READING, SPOT_EVENT, Records, records
 from processors.decode import Decoded
 from processors.decode_homes import HomeReadings
 from processors.gate import Gap, Gate
@@ -49,8 +49,17 @@ HOMES: list[dict[str, Any]] = [
             {"name": "kitchen/temperature", "kind": "temperature", "unit": "Cel", "minimum": -20, "maximum": 60},
             {"name": "meter", "kind": "energy", "unit": "kWh"},
         ],
+        "device": [
+            {"label": "fridge", "dev_eui": "24E124D51C000001", "tts_device_id": "fridge-7"},
+            {"label": "soil/pot-2", "tts_device_id": "rooms@ttn/pot"},
+        ],
     },
-    {"id": "hut-02", "district": "antigone", "consent": False},
+    {
+        "id": "hut-02",
+        "district": "antigone",
+        "consent": False,
+        "device": [{"label": "door", "dev_eui": "24e124d51c000002"}],
+    },
     {"id": "hut-0", "district": "port-marianne", "consent": True},
 ]
 """One that consents, one that does not, and one whose id is the beginning of the others'."""
@@ -65,6 +74,10 @@ REGISTRY = Registry.model_validate(
                 "basis": "spots",
                 "heartbeat": "1h",
                 "spots": ["P-01..P-20"],
+                "spot": [
+                    {"label": "P-01", "dev_eui": "70B3D57ED0000001", "tts_device_id": "bay-1"},
+                    {"label": "P-02", "tts_device_id": "parking@ttn/bay-2"},
+                ],
             },
             {
                 "code": "QUAY",
@@ -74,6 +87,7 @@ REGISTRY = Registry.model_validate(
                 "heartbeat": "0",
                 "timezone": "Europe/Paris",
                 "spots": ["Q-1..Q-3"],
+                "spot": [{"label": "Q-1", "dev_eui": "70b3d57ed0000002"}],
             },
             {"code": "COME", "name": "Comédie", "capacity": 40, "basis": "count"},
             {
@@ -127,11 +141,12 @@ def event(  # noqa: PLR0913 - the columns
     arrived: int = NOW,
     battery: float | None = None,
     seq: int | None = None,
+    frame: int = NO_FRAME,
     delivery: int = 0,
 ) -> tuple[Any, ...]:
     """Give a row of SPOT_EVENT."""
     volts = np.nan if battery is None else battery
-    return (delivery, time, spot, occupied, arrived, volts, NO_SEQ if seq is None else seq)
+    return (delivery, time, spot, occupied, arrived, volts, NO_SEQ if seq is None else seq, frame, True)
 
 
 def count(  # noqa: PLR0913 - the columns
