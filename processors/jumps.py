@@ -91,10 +91,11 @@ class Jumps:
     def __init__(self) -> None:
         self._limits = [_NO_LIMITS]
         self._a_minute, self._is_counter, self._blank = _columns(self._limits)
-        # By sensor: the row of its limits, 0 for none; the last value believed, and its time.
+        # By sensor: the row of its limits, 0 for none; the last value believed, and its time; whether it has a suspect.
         self._row = np.empty(0, dtype=np.uint8)
         self._time = np.empty(0, dtype=np.int64)
         self._value = np.empty(0, dtype=np.float64)
+        self._is_suspect = np.empty(0, dtype=bool)
         self._suspects: dict[int, Point] = {}
 
     def expect(self, numbers: Sequence[int], limits: Sequence[Limits]) -> None:
@@ -108,6 +109,7 @@ class Jumps:
     def forget(self, numbers: NDArray[np.integer]) -> None:
         """Believe nothing of sensors any more, whose values are in another unit now."""
         self._time[numbers], self._value[numbers] = _NONE
+        self._is_suspect[numbers] = False
         for number in numbers.tolist():
             self._suspects.pop(number, None)
 
@@ -134,6 +136,7 @@ class Jumps:
         """Believe what was judged, once it is stored."""
         self._time[judged.sensors], self._value[judged.sensors] = judged.times, judged.values
         for number, suspect in judged.suspects.items():
+            self._is_suspect[number] = suspect is not None
             if suspect is None:
                 self._suspects.pop(number, None)
             else:
@@ -160,9 +163,7 @@ class Jumps:
         is_odd = np.abs(move) > self._a_minute[row] * np.maximum((time - before[1]) / _MINUTE, 1.0)
         is_odd |= (move < 0) & self._is_counter[row]
         is_odd |= value == self._blank[row]
-        if self._suspects:
-            is_odd |= np.isin(sensor, list(self._suspects))
-        return np.flatnonzero(is_odd)
+        return np.flatnonzero(is_odd | self._is_suspect[sensor])
 
     def _follow(self, number: int, points: Sequence[Point]) -> tuple[list[str | None], Point, Point | None]:
         """Judge the readings of one sensor one after the other; give the last one believed, and a last suspect."""
@@ -190,6 +191,7 @@ class Jumps:
             self._row = np.append(self._row, np.zeros(more, dtype=np.uint8))
             self._time = np.append(self._time, np.full(more, _NONE.time))
             self._value = np.append(self._value, np.full(more, _NONE.value))
+            self._is_suspect = np.append(self._is_suspect, np.zeros(more, dtype=bool))
 
 
 def _columns(limits: Sequence[Limits]) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:

@@ -14,6 +14,7 @@ from simulators.dwelling_model import DwellingFleet
 from simulators.fleet import City, Fleet, SensorMessage
 from simulators.parking_model import ParkingFleet
 from simulators.stopping import stop_on_signals, until_stopped
+from simulators.zigbee_model import ZigbeeFleet
 
 _ANNOUNCE_RATE = 200.0
 """First states a second, at least: the city is seen at once, and no broker's window is flooded."""
@@ -36,7 +37,8 @@ def make_fleet(kind: FleetKind, registry: Registry, topics: Topics, seed: int) -
     """
     # Each with randomness of its own, or the one would change with what is registered of the other.
     parking = ParkingFleet(registry, topics, random.Random(seed))
-    dwellings = DwellingFleet(registry, topics, random.Random(seed))
+    gateways = DwellingFleet(registry, topics, random.Random(seed))
+    dwellings = City((gateways, ZigbeeFleet(registry, topics, random.Random(seed))))
     fleets: dict[FleetKind, Fleet] = {
         "parking": parking,
         "dwellings": dwellings,

@@ -14,6 +14,7 @@ from simulators.dwelling_model import DwellingFleet
 from simulators.fleet import City, Fleet, SensorMessage
 from simulators.parking_model import ParkingFleet
 from simulators.simulate import FleetKind, make_fleet, run_fleet
+from simulators.zigbee_model import ZigbeeFleet
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TOPICS = Topics("city")
@@ -30,13 +31,14 @@ def messages(fleet: Fleet, count: int) -> list[SensorMessage]:
 
 
 def test_a_city_announces_every_fleet_before_anything_changes(registry: Registry) -> None:
-    """First every bay, counter and home once."""
+    """First every bay, counter, home and device once."""
     city = make_fleet("city", registry, TOPICS, 1)
     told = []
     while city.announcing:
         told.append(city.next_message(NOON).topic)
     assert len(told) == len(set(told)) == len(city)
-    assert sum("/dwellings/" in topic for topic in told) == 24
+    assert sum("/senml" in topic for topic in told) == 24
+    assert sum("/zigbee2mqtt/" in topic for topic in told) == 16
 
 
 def test_a_city_holds_the_fleets_of_its_seed(registry: Registry) -> None:
@@ -52,7 +54,7 @@ def test_a_city_holds_the_fleets_of_its_seed(registry: Registry) -> None:
 def test_a_city_is_interleaved_by_time(registry: Registry) -> None:
     """Neither fleet runs ahead: in the fleets' own time they are never more than a few minutes apart."""
     parking = ParkingFleet(registry, TOPICS, random.Random(1))
-    dwellings = DwellingFleet(registry, TOPICS, random.Random(1))
+    dwellings = City([fleet(registry, TOPICS, random.Random(1)) for fleet in (DwellingFleet, ZigbeeFleet)])
     city = City((parking, dwellings))
     messages(city, len(city))
     routes: Counter[str] = Counter()
@@ -86,8 +88,8 @@ def test_a_registry_without_such_sensors_is_told(kind: FleetKind, what: str) -> 
         make_fleet(kind, Registry(), TOPICS, 1)
 
 
-@pytest.mark.parametrize("fleet", [ParkingFleet, DwellingFleet])
-def test_a_fleet_of_nobody_says_nothing(fleet: type[ParkingFleet] | type[DwellingFleet]) -> None:
+@pytest.mark.parametrize("fleet", [ParkingFleet, DwellingFleet, ZigbeeFleet])
+def test_a_fleet_of_nobody_says_nothing(fleet: type[ParkingFleet] | type[DwellingFleet] | type[ZigbeeFleet]) -> None:
     """Without sensors there is neither a next message nor a time for it."""
     nobody = fleet(Registry(), TOPICS, random.Random(1))
     assert (len(nobody), nobody.announcing, nobody.due) == (0, False, float("inf"))
