@@ -105,9 +105,8 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
         metrics=metrics,
         max_delay=settings.batch_max_delay.total_seconds(),
     )
-    return _Parts(
-        inbox, consumer, settler, pipeline, publisher, Retention(settings, metrics), Roller(settings, metrics)
-    )
+    retention, roller = Retention(settings, metrics), Roller(settings, metrics, lambda: pipeline.is_busy)
+    return _Parts(inbox, consumer, settler, pipeline, publisher, retention, roller)
 
 
 async def _run(
