@@ -25,6 +25,8 @@ TICK: Final = 1.0
 """Seconds after which an empty batch is made, so that silence expires without messages."""
 _LOOK_FOR_REPLAYS: Final = 1.0
 _HALF_WINDOW: Final = 0.5
+_BUSY_FOR: Final = 1.0
+"""Seconds for which a full batch tells that the stream has more to do."""
 
 
 class Pipeline:
@@ -45,7 +47,13 @@ class Pipeline:
         self._backlog, self._metrics, self._max_delay = backlog, metrics, max_delay
         self._gate_ahead = settler.gate
         self._decoded: asyncio.Queue[Gathered] = asyncio.Queue(maxsize=1)
+        self._full_at = float("-inf")
         self._is_stopping = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether batches are full: what can wait had better."""
+        return time.monotonic() - self._full_at < _BUSY_FOR
 
     async def gather_and_decode(self) -> None:
         """Make batches until stopped and the inbox is empty."""
@@ -89,10 +97,13 @@ class Pipeline:
             await self._inbox.wait(TICK)
         deadline = time.monotonic() + self._max_delay
         while len(self._inbox) and not self._is_stopping:
-            left = deadline - time.monotonic()
-            if left <= 0 or self._inbox.has_batch or self._window.ratio >= _HALF_WINDOW:
+            now = time.monotonic()
+            if self._inbox.has_batch or self._window.ratio >= _HALF_WINDOW:
+                self._full_at = now
                 return
-            await self._inbox.wait(left)
+            if now >= deadline:
+                return
+            await self._inbox.wait(deadline - now)
 
     async def _settle(self, gathered: Gathered) -> None:
         """Settle a batch and acknowledge it; or drop it, where the broker sends all of it again."""

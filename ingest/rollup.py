@@ -41,8 +41,6 @@ from processors.times import to_datetime
 _SQL: Final = load_queries("rollup.sql")
 _SETTLED: Final = timedelta(seconds=70)
 """After its start a minute is first taken: 10 seconds after its end, when most of its readings have come."""
-_PORTION: Final = 50_000
-"""Readings whose marks a pass takes: a second's work. All of one minute belong to one pass, however many they are."""
 _PORTION_MARKS: Final = 5_000
 _BYTES_EACH: Final = 4
 _SLICE: Final = 100_000
@@ -87,22 +85,23 @@ async def try_lock(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-async def roll(connection: Connection, now: datetime) -> Rolled | None:
-    """Roll the oldest minutes that are marked and due, as many as make a portion; None where there are none.
+async def roll(connection: Connection, now: datetime, portion: int) -> Rolled | None:
+    """Roll the oldest minutes that are marked and due; None where there are none.
 
-    Where it raises, locks stay behind, and the connection has to be closed.
+    They are as many as have so many readings marked, and at least one; all of a minute belong to one pass. Where it
+    raises, locks stay behind, and the connection has to be closed.
     """
     # Before the snapshot, so that it sees what an erasure has left.
     await connection.execute(_SQL["share_homes"])
     async with connection.transaction():
-        rolled = await _roll_portion(connection, now - _SETTLED)
+        rolled = await _roll_portion(connection, now - _SETTLED, portion)
     await connection.execute(_SQL["release_homes"])
     return rolled
 
 
-async def _roll_portion(connection: Connection, due: datetime) -> Rolled | None:
-    portion = {"due": due, "marks": _PORTION_MARKS, "bytes": _PORTION * _BYTES_EACH}
-    row = await (await connection.execute(_SQL["portion"], portion)).fetchone()
+async def _roll_portion(connection: Connection, due: datetime, portion: int) -> Rolled | None:
+    most = {"due": due, "marks": _PORTION_MARKS, "bytes": portion * _BYTES_EACH}
+    row = await (await connection.execute(_SQL["portion"], most)).fetchone()
     if row is None or row[0] is None:
         return None
     marks = {"until": row[0], "tables": _RETAINED}

@@ -120,7 +120,7 @@ def _assemble(settings: Settings, registry: Registry, metrics: Metrics, store: S
         pipeline=pipeline,
         publisher=publisher,
         retention=Retention(settings, metrics),
-        roller=Roller(settings, metrics),
+        roller=Roller(settings, metrics, lambda: pipeline.is_busy),
         pooled=pooled,
     )
 

@@ -59,10 +59,13 @@ async def rolling(url: str) -> Connection:
     return connection
 
 
+PORTION = 10_000
+
+
 async def roll_all(connection: Connection, now: datetime) -> Rolled:
     """Roll until nothing is due; gives the sums of all passes."""
     sums = Rolled(0, 0)
-    while (rolled := await roll(connection, now)) is not None:
+    while (rolled := await roll(connection, now, PORTION)) is not None:
         sums = Rolled(sums.minutes + rolled.minutes, sums.dropped + rolled.dropped)
     return sums
 

@@ -12,7 +12,7 @@ import numpy as np
 import psycopg
 import pytest
 from harness.community import community_server
-from harness.rolled import Reading, Writer, assert_rolled, roll_all, rolling, rows_of
+from harness.rolled import PORTION, Reading, Writer, assert_rolled, roll_all, rolling, rows_of
 from harness.waiting import eventually
 from structlog.testing import capture_logs
 
@@ -87,9 +87,8 @@ async def test_batches_that_commit_while_the_roller_runs_end_as_defined(
 
     async def roll_meanwhile() -> None:
         while not stop.is_set():
-            monkeypatch.setattr("ingest.rollup._PORTION", rng.choice((10, 100, 1000)))
             monkeypatch.setattr("ingest.rollup._SLICE", rng.choice((5, 60, 1000)))
-            passes.append(await roll(roller, LATER) is not None)
+            passes.append(await roll(roller, LATER, rng.choice((10, 100, 1000))) is not None)
 
     rolling_meanwhile = asyncio.create_task(roll_meanwhile())
     await asyncio.gather(write(told[::2]), write(told[1::2]))
@@ -98,7 +97,7 @@ async def test_batches_that_commit_while_the_roller_runs_end_as_defined(
     assert sum(passes) > 3
     await roll_all(roller, LATER)
     assert await assert_rolled(roller) > 100
-    assert await roll(roller, LATER) is None
+    assert await roll(roller, LATER, PORTION) is None
 
 
 async def test_late_readings_correct_every_level_and_what_rests_on_them(writer: Writer, roller: Connection) -> None:
@@ -119,7 +118,7 @@ async def test_late_readings_correct_every_level_and_what_rests_on_them(writer: 
 async def test_a_minute_settles_before_it_is_rolled(writer: Writer, roller: Connection) -> None:
     """It is first taken ten seconds after its end; another, later one does not hold it up."""
     await writer.write([(1, ORIGIN + 59 * SECOND, 1.0), (1, ORIGIN + 61 * SECOND, 2.0)])
-    assert await roll(roller, START + timedelta(seconds=69)) is None
+    assert await roll(roller, START + timedelta(seconds=69), PORTION) is None
     assert (await roll_all(roller, START + timedelta(seconds=70))).minutes == 1
     assert [bucket for _, bucket in await rows_of(roller, "minute")] == [ORIGIN]
     assert (await roll_all(roller, START + timedelta(seconds=130))).minutes == 1
@@ -177,7 +176,7 @@ async def test_a_pass_that_is_cut_off_leaves_its_marks(
             with monkeypatch.context() as patch:
                 cut_before(statement, victim, writer.connection, patch)
                 with pytest.raises(psycopg.OperationalError):
-                    await roll(victim, LATER)
+                    await roll(victim, LATER, PORTION)
         assert await count(writer.connection, "touched_minute") == marks
         assert await count(writer.connection, "dwelling_minute") == 0
     await roll_all(roller, LATER)
@@ -281,7 +280,7 @@ async def test_a_pass_sees_what_an_erasure_has_left(database_url: str, writer: W
     await writer.write([(1, ORIGIN, 1.0), (2, ORIGIN, 2.0)])
     async with await connect(database_url, "test") as erasing:
         await erasing.execute("SELECT pg_advisory_lock(hashtextextended('arceaux.erasure', 0))")
-        pass_ = asyncio.create_task(roll(roller, LATER))
+        pass_ = asyncio.create_task(roll(roller, LATER, PORTION))
         await eventually(
             lambda: value(erasing, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
         )
@@ -308,7 +307,7 @@ async def test_whatever_fails_the_roller_goes_on(database_url: str, writer: Writ
     metrics = Metrics()
     await writer.connection.execute("ALTER TABLE touched_minute RENAME TO away")
     with capture_logs() as logs:
-        running = asyncio.create_task(Roller(Settings(database_url=database_url), metrics).run())
+        running = asyncio.create_task(Roller(Settings(database_url=database_url), metrics, lambda: True).run())
 
         async def told(event: str) -> bool:
             return event in {entry["event"] for entry in logs} or running.done()
@@ -327,3 +326,33 @@ async def test_whatever_fails_the_roller_goes_on(database_url: str, writer: Writ
         assert not running.done()
         running.cancel()
     assert metrics.registry.get_sample_value("arceaux_minutes_rolled_total") == 1
+
+
+@pytest.mark.one_server
+async def test_while_the_stream_is_busy_the_roller_rests(
+    database_url: str, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a pass it leaves the way to the stream, and goes on when that has less to do."""
+    monkeypatch.setattr("ingest.roller._RESTS", 1e9)
+    monkeypatch.setattr("ingest.roller._PORTION_WHILE_BUSY", 1)
+    is_busy, looks = asyncio.Event(), itertools.count()
+    is_busy.set()
+    metrics = Metrics()
+    await writer.write([(1, ORIGIN - place * HOUR, 1.0) for place in range(400 * 24, 400 * 24 + 3)])
+
+    def look() -> bool:
+        next(looks)
+        return is_busy.is_set()
+
+    async def rolled() -> float:
+        return metrics.registry.get_sample_value("arceaux_minutes_rolled_total") or 0
+
+    running = asyncio.create_task(Roller(Settings(database_url=database_url), metrics, look).run())
+    await eventually(rolled)
+    seen = next(looks)
+    await eventually(lambda: asyncio.sleep(0, next(looks) - seen), lambda more: more > 20)
+    assert await rolled() == 1
+    is_busy.clear()
+    await eventually(rolled, lambda minutes: minutes == 3)
+    assert not running.done()
+    running.cancel()
