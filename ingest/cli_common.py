@@ -1,6 +1,8 @@
 """What commands have in common: settings, registry, connection, the event loop."""
 
-from collections.abc import Coroutine
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -38,6 +40,18 @@ async def connect(settings: Settings) -> "Connection":
     from ingest.database import connect_patiently
 
     return await connect_patiently(settings.database_url, "command")
+
+
+@contextmanager
+def shown_steps() -> Iterator[Callable[[str], None]]:
+    """Give what shows the present step on standard error while the context lasts, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("") as status:
+        yield status.update
 
 
 def run(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -152,6 +152,10 @@ class Settings(BaseSettings):
         None,
         description="A file with the secret key of the dwellings' pseudonyms, at least 32 bytes; needed for dwellings.",
     )
+    erased_file: Path | None = Field(
+        None,
+        description="A file apart from the database that lists the erased dwellings, for after a backup is restored.",
+    )
     retention_parking: Duration = Field(
         timedelta(days=400), description="How long events, counts and the history of figures of parking are kept."
     )
@@ -182,7 +186,7 @@ class Settings(BaseSettings):
             raise ValueError("expected one level of a topic: no '/', '+', '#' or control character")
         return value
 
-    @field_validator("pseudonym_key_file", mode="before")
+    @field_validator("pseudonym_key_file", "erased_file", mode="before")
     @classmethod
     def _take_empty_for_unset(cls, value: object) -> object:
         return value or None

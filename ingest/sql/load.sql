@@ -46,8 +46,10 @@ UPDATE dwelling SET consent = false WHERE consent AND pseudonym <> ALL(%s)
 SELECT pseudonym, id FROM dwelling
 
 -- name: upsert_sensors
+-- Of homes that consent: one that was withdrawn or erased since its message was decoded gets none.
 INSERT INTO sensor AS held (dwelling_id, name, kind, unit)
-SELECT * FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[])
+SELECT met.* FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[]) AS met (dwelling_id, name, kind, unit)
+JOIN dwelling ON dwelling.id = met.dwelling_id AND consent
 ON CONFLICT (dwelling_id, name, unit) DO UPDATE SET kind = excluded.kind
 RETURNING dwelling_id, name, unit, id
 

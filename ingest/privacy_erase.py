@@ -1,0 +1,75 @@
+"""What `arceaux privacy erase` and `readmit` do, step by step."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from ingest.database import Connection
+from ingest.dead_letter_queries import clock, is_writer_at_work
+from ingest.erased import note, standings
+from ingest.erased_file import ErasedFile, Standing
+from ingest.erasure import Told, find, remove
+from ingest.erasure_search import search
+from ingest.errors import ArceauxError
+from processors.privacy import Privacy
+
+_TAKEN_UP_WITHIN: Final = 10.0
+"""The service looks at its registry four times a second."""
+_LOOK_AGAIN: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure came to: rows removed and found, by table; `before` is when the home was erased already."""
+
+    at: datetime
+    before: datetime | None
+    removed: Mapping[str, int]
+    found: Mapping[str, int]
+
+
+async def erase(connection: Connection, privacy: Privacy, dwelling: str, file: ErasedFile | None, told: Told) -> Erased:
+    """Erase a home that does not consent, and look whether anything is left.
+
+    Raises ArceauxError, with nothing done, where the service still takes it for one that does, or nobody knows it.
+    """
+    secret = privacy.pseudonym(dwelling)
+    await _consent_is_withdrawn(connection, secret)
+    known = (await standings(connection)).get(privacy.mark(secret))
+    before = known.at if known is not None and known.is_erased else None
+    if known is None and dwelling not in privacy.pseudonyms and await find(connection, secret) is None:
+        raise ArceauxError(
+            "nothing is known of a dwelling of this id, nor is it in the registry: check how it is written"
+        )
+    at = before or await clock(connection)
+    await note(connection, file, {privacy.mark(secret): Standing(at, is_erased=True)})
+    home, removed = await remove(connection, secret, told)
+    return Erased(at, before, removed, await search(connection, secret, home, told))
+
+
+async def readmit(connection: Connection, privacy: Privacy, dwelling: str, file: ErasedFile | None) -> None:
+    """Let a home in again that was erased. Raises ArceauxError where it was not, or where its erasure is not done."""
+    secret = privacy.pseudonym(dwelling)
+    known = (await standings(connection)).get(privacy.mark(secret))
+    if known is None or not known.is_erased:
+        raise ArceauxError("this dwelling is not erased: there is nothing to readmit")
+    if await find(connection, secret) is not None:
+        raise ArceauxError("the erasure of this dwelling is not finished: run `arceaux privacy erase` again first")
+    await note(connection, file, {privacy.mark(secret): Standing(await clock(connection), is_erased=False)})
+
+
+async def _consent_is_withdrawn(connection: Connection, secret: str) -> None:
+    """Wait until a service that is at work has taken the withdrawal up; where none is, the registry's word will do."""
+    deadline = time.monotonic() + _TAKEN_UP_WITHIN
+    while (home := await find(connection, secret)) is not None and home.consents:
+        if not await is_writer_at_work(connection):
+            return
+        if time.monotonic() > deadline:
+            raise ArceauxError(
+                "the service has not taken up that this dwelling does not consent: let it read the same registry, "
+                "and look for registry_refused in its log"
+            )
+        await asyncio.sleep(_LOOK_AGAIN)
