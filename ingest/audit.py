@@ -70,14 +70,14 @@ class Audit:
 
 
 async def audit(connection: Connection, on_step: Callable[[str], None]) -> Audit:
-    """Compare ledger and tables in one snapshot; `on_step` is told what is being done."""
+    """Compare ledger and tables in one snapshot; `on_step` is told what is being counted."""
     await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
     await connection.set_read_only(True)
     await connection.execute("SET statement_timeout = 0")
     async with connection.transaction():
         # Before the snapshot: a chunk dropped after it would be missing, and its row in `removal` not be seen yet.
         await connection.execute(_SQL["hold_chunks"])
-        on_step("counting ledger")
+        on_step("ledger")
         rows = await (await connection.execute(_SQL["ledger"])).fetchall()
         ledger = {route: dict(zip(("readings", *OUTCOMES), sums, strict=True)) for route, *sums in rows}
         wrong_rows = await _wrong_rows(connection)
@@ -117,7 +117,7 @@ def compare(counts: Counts) -> tuple[Balance, ...]:
 async def _held(connection: Connection, on_step: Callable[[str], None]) -> Mapping[str, int]:
     held = {}
     for table in (*TABLES.values(), DEAD_LETTER):
-        on_step(f"counting {table}")
+        on_step(table)
         count = sql.SQL(_SQL["held"]).format(table=sql.Identifier(table))
         row = await (await connection.execute(_SQL["seen"] if table == DEAD_LETTER else count)).fetchone()
         held[table] = int(row[0]) if row else 0

@@ -104,8 +104,8 @@ def audit(*, as_json: Json = False) -> None:
     async def work() -> bool:
         async with await connect(settings) as connection:
             await check_schema(connection)
-            with shown_steps() as on_step:
-                found = await audit_tables(connection, on_step)
+            with shown_steps() as show:
+                found = await audit_tables(connection, lambda table: show(f"counting {table}"))
         typer.echo(json.dumps(report_of(found)) if as_json else as_text(found))
         return found.is_right
 

@@ -44,7 +44,7 @@ async def look(connection: Connection) -> tuple[int, frozenset[bytes]]:
     return generation, frozenset(map(bytes, marks))
 
 
-async def standings(connection: Connection) -> Standings:
+async def _standings(connection: Connection) -> Standings:
     """Read the table."""
     rows = await (await connection.execute(_SQL["standings"])).fetchall()
     return {bytes(mark): Standing(at, is_erased) for mark, at, is_erased in rows}
@@ -59,7 +59,7 @@ async def note(connection: Connection, file: ErasedFile | None, new: Standings) 
 
 async def bring_up_to_date(connection: Connection, file: ErasedFile | None) -> Standings:
     """Let table and file learn from each other what is newer there; give what both say now."""
-    in_table = await standings(connection)
+    in_table = await _standings(connection)
     in_file = file.read() if file is not None else {}
     if new := _newer(in_file, in_table):
         await _write(connection, new)

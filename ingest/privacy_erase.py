@@ -9,7 +9,7 @@ from typing import Final
 
 from ingest.database import Connection
 from ingest.dead_letter_queries import clock, is_writer_at_work
-from ingest.erased import note, standings
+from ingest.erased import bring_up_to_date, note
 from ingest.erased_file import ErasedFile, Standing
 from ingest.erasure import Told, find, remove
 from ingest.erasure_search import search
@@ -37,15 +37,16 @@ async def erase(connection: Connection, privacy: Privacy, dwelling: str, file: E
     Raises ArceauxError, with nothing done, where the service still takes it for one that does, or nobody knows it.
     """
     secret = privacy.pseudonym(dwelling)
+    mark = privacy.mark(secret)
     await _consent_is_withdrawn(connection, secret)
-    known = (await standings(connection)).get(privacy.mark(secret))
-    before = known.at if known is not None and known.is_erased else None
-    if known is None and dwelling not in privacy.pseudonyms and await find(connection, secret) is None:
-        raise ArceauxError(
-            "nothing is known of a dwelling of this id, nor is it in the registry: check how it is written"
-        )
+    standing = (await bring_up_to_date(connection, file)).get(mark)
+    is_known = standing is not None or dwelling in privacy.pseudonyms or await find(connection, secret) is not None
+    if not (is_known or await search(connection, secret, None, told)):
+        raise ArceauxError("nothing is held of a dwelling of this id, nor does the registry list it: is it written so?")
+    before = standing.at if standing is not None and standing.is_erased else None
     at = before or await clock(connection)
-    await note(connection, file, {privacy.mark(secret): Standing(at, is_erased=True)})
+    if before is None:
+        await note(connection, file, {mark: Standing(at, is_erased=True)})
     home, removed = await remove(connection, secret, told)
     return Erased(at, before, removed, await search(connection, secret, home, told))
 
@@ -53,8 +54,8 @@ async def erase(connection: Connection, privacy: Privacy, dwelling: str, file: E
 async def readmit(connection: Connection, privacy: Privacy, dwelling: str, file: ErasedFile | None) -> None:
     """Let a home in again that was erased. Raises ArceauxError where it was not, or where its erasure is not done."""
     secret = privacy.pseudonym(dwelling)
-    known = (await standings(connection)).get(privacy.mark(secret))
-    if known is None or not known.is_erased:
+    standing = (await bring_up_to_date(connection, file)).get(privacy.mark(secret))
+    if standing is None or not standing.is_erased:
         raise ArceauxError("this dwelling is not erased: there is nothing to readmit")
     if await find(connection, secret) is not None:
         raise ArceauxError("the erasure of this dwelling is not finished: run `arceaux privacy erase` again first")
