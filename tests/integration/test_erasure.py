@@ -9,18 +9,24 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from harness.broker import Mosquitto
 from harness.clients import all_retained, publish, publish_retained
+from harness.community import community_server
 from harness.homes import dump, held, mark, pack, pause, secret, senml, write_homes
 from harness.judge import ledger
 from harness.service import Service, environment, run_command
 from harness.waiting import eventually
 
 from ingest.database import connect
+from ingest.erasure import remove
+from ingest.erasure_search import search
+from ingest.migrate import migrate
+from ingest.roles import PRIVACY
 
 GONE, OTHER = "hut-01", "home-b"
 VALUE = 23.456789
@@ -351,3 +357,26 @@ async def test_something_that_is_left_is_found(
     done = await run_command("privacy", "erase", GONE, "--json", settings=service_settings)
     assert done.returncode == 1
     assert json.loads(done.stdout)["found"] == {"notes": 2}
+
+
+async def test_a_home_that_is_kept_by_column_is_erased(tmp_path: Path) -> None:
+    """By somebody who has no more than the role for it; the other sensors of the same chunks stay."""
+    async with community_server(tmp_path) as connection:
+        await migrate(connection, timedelta(days=8))
+        await connection.execute(
+            "INSERT INTO dwelling (pseudonym, district, consent) VALUES (%s, 'x', false)", (secret(GONE),)
+        )
+        await connection.execute("INSERT INTO sensor (dwelling_id, name, kind, unit) VALUES (1, 'a', 'other', '')")
+        await connection.execute(
+            "INSERT INTO dwelling_reading "
+            "SELECT now() - n * interval '1 h', 1 + n % 3, n FROM generate_series(1, 300) n"
+        )
+        await connection.execute("SELECT compress_chunk(chunk) FROM show_chunks('dwelling_reading') AS chunk")
+        await connection.execute(f"SET ROLE {PRIVACY}".encode())
+        home, removed = await remove(connection, secret(GONE), lambda _: None)
+        assert removed == {"dwelling_reading": 100, "pause": 0, "sensor": 1, "dwelling": 1}
+        assert await search(connection, secret(GONE), home, lambda _: None) == {}
+        rows = await (
+            await connection.execute("SELECT sensor_id, count(*) FROM dwelling_reading GROUP BY 1")
+        ).fetchall()
+        assert sorted(rows) == [(2, 100), (3, 100)]
