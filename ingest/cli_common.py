@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -65,3 +65,16 @@ def duration_of(text: str, option: str) -> timedelta:
         return parse_duration(text)
     except ValueError as error:
         raise ConfigurationError(f"{option}: {error}") from None
+
+
+def moment_of(text: str | None, option: str) -> datetime | None:
+    """Read a time, or how long ago it was."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.now(UTC) - duration_of(text, option)
+    if moment.tzinfo is None:
+        raise ConfigurationError(f"{option}: expected an offset such as Z or +01:00")
+    return moment

@@ -1,12 +1,13 @@
 """`arceaux privacy`: the rights of those who live in a home, and the register of what is collected."""
 
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ingest.cli_common import Json, connect, registry_of, run, settings_in_force, shown_steps
+from ingest.cli_common import Json, connect, moment_of, registry_of, run, settings_in_force, shown_steps
 from schemas.faults import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,6 +23,35 @@ _NO_FILE = (
     "arceaux: ARCEAUX_ERASED_FILE is not set: a backup of the database that is restored would bring this home back; "
     "see docs/privacy.md"
 )
+
+
+@commands.command()
+def export(
+    dwelling: Dwelling,
+    *,
+    output: Annotated[Path, typer.Option(help="A directory to be made, or a file that ends in .zip.")],
+    since: Annotated[str | None, typer.Option(help="Only since: a time, or how long ago, such as 30d.")] = None,
+    before: Annotated[str | None, typer.Option(help="Only before: likewise.")] = None,
+) -> None:
+    """Write all that is held of a dwelling into files, with a manifest that explains them."""
+    from ingest.export_files import export_to
+    from ingest.keys import privacy_for
+    from ingest.privacy_export import Period, Request
+    from ingest.privacy_export import export as export_home
+
+    settings = settings_in_force()
+    period = Period(moment_of(since, "--since"), moment_of(before, "--before"))
+    request = Request(dwelling, period, privacy_for(settings, registry_of(settings)), settings)
+
+    async def work() -> "Mapping[str, Any]":
+        async with await _connect(settings) as connection:
+            with export_to(output) as open_file, shown_steps() as told:
+                return await export_home(connection, request, open_file, told)
+
+    manifest = run(work())
+    for file in manifest["files"]:
+        typer.echo(f"{file['name']:<24}{file['rows']:>12} rows{file['bytes']:>16} bytes")
+    typer.echo(f"written to {output}, readable for you alone; manifest.json explains the files")
 
 
 @commands.command()

@@ -4,6 +4,7 @@ A table with a column `sensor_id` or `dwelling_id` that is not listed here makes
 of a home is `dead_letter`, where its pseudonym may stand anywhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
@@ -20,15 +21,30 @@ class HomeTable:
 class SensorTable:
     """A table whose rows belong to a sensor by `sensor_id`, many of them, in the order of the column `time`.
 
-    What is computed from readings may still be written while a home is being erased.
+    What is computed from readings may still be written while a home is being erased. An export has its rows in `file`,
+    and tells what its `columns` mean; `retention` is the setting that says how long rows are kept.
     """
 
     name: LiteralString
     time: LiteralString
     is_computed: bool
+    file: str
+    purpose: str
+    retention: str
+    columns: Mapping[LiteralString, str]
 
 
-SENSOR_TABLES: Final = (SensorTable("dwelling_reading", "time", is_computed=False),)
+SENSOR_TABLES: Final = (
+    SensorTable(
+        name="dwelling_reading",
+        time="time",
+        is_computed=False,
+        file="readings.csv",
+        purpose="single readings, from which all else is computed",
+        retention="retention_dwelling_readings",
+        columns={"value": "what was measured, in the unit of the row; 1 and 0 for true and false"},
+    ),
+)
 """What was measured, and what was computed from it."""
 DWELLING_TABLES: Final = (HomeTable("pause", "dwelling_id"), HomeTable("sensor", "dwelling_id"))
 """What else is known of a home, in the order in which it can be removed."""

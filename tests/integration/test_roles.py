@@ -113,10 +113,10 @@ async def test_a_role_that_may_not_be_made_is_told_with_the_remedy(database_url:
     assert await ask("SELECT count(*) FROM pg_roles WHERE rolname = 'arceaux_nobody'") == 0
 
 
-async def test_who_looks_after_privacy_can_erase(
+async def test_who_looks_after_privacy_can_export_and_erase(
     database_url: str, ask: Callable[..., Any], service_settings: dict[str, str], registry_path: Path
 ) -> None:
-    """With a login of their own that is a member of the role, the whole command, the search included."""
+    """With a login of their own that is a member of the role; the search of every table included."""
     write_homes(registry_path, hut_01=False)
     officer = f"officer_{database_url.rsplit('/', 1)[1]}"
     await ask(f"CREATE ROLE {officer} LOGIN PASSWORD 'word' IN ROLE {PRIVACY}")
@@ -128,9 +128,11 @@ async def test_who_looks_after_privacy_can_erase(
             "FROM sensor, generate_series(1, 100) n"
         )
         theirs = re.sub("//.*@", f"//{officer}:word@", database_url)
-        done = await run_command(
-            "privacy", "erase", "hut-01", settings=service_settings | {"ARCEAUX_DATABASE_URL": theirs}
-        )
+        settings = service_settings | {"ARCEAUX_DATABASE_URL": theirs}
+        output = str(registry_path.parent / "export")
+        exported = await run_command("privacy", "export", "hut-01", "--output", output, settings=settings)
+        assert exported.returncode == 0, exported.stderr
+        done = await run_command("privacy", "erase", "hut-01", settings=settings)
         assert done.returncode == 0, done.stderr
         assert "100 removed" in done.stdout
         assert "ARCEAUX_ERASED_FILE is not set" in done.stderr
