@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -76,7 +77,7 @@ def erase(dwelling: Dwelling, *, as_json: Json = False) -> None:
                 return await erase_home(connection, privacy, dwelling, file, told)
 
     erased = run(work())
-    typer.echo(json.dumps(_as_json(erased)) if as_json else "\n".join(_as_text(erased)))
+    typer.echo(json.dumps(_report_of(erased)) if as_json else "\n".join(_as_text(erased)))
     if file is None:
         typer.echo(_NO_FILE, err=True)
     if erased.found:
@@ -102,6 +103,22 @@ def readmit(dwelling: Dwelling) -> None:
     typer.echo("readmitted: what it sends is stored again as soon as the registry says that it consents")
 
 
+@commands.command()
+def register(
+    *,
+    style: Annotated[Literal["markdown", "json"], typer.Option("--format", help="For people, or for programs.")] = (
+        "markdown"
+    ),
+    language: Annotated[Literal["en", "fr"], typer.Option("--lang", help="English or French.")] = "en",
+) -> None:
+    """Write the public register: what is collected in dwellings, what for, and for how long. It names none."""
+    from ingest.privacy_register import as_json, as_markdown, register_of
+
+    settings = settings_in_force()
+    made = register_of(registry_of(settings), settings, datetime.now(UTC), language)
+    typer.echo(as_markdown(made) if style == "markdown" else json.dumps(as_json(made), indent=2, ensure_ascii=False))
+
+
 async def _connect(settings: "Settings") -> "Connection":
     from ingest.migrate import check_schema
 
@@ -121,7 +138,7 @@ def _as_text(erased: "Erased") -> Iterator[str]:
     yield "something is left: run this again, and report it if that does not help"
 
 
-def _as_json(erased: "Erased") -> dict[str, object]:
+def _report_of(erased: "Erased") -> dict[str, object]:
     return {
         "erased_at": erased.at.isoformat(),
         "was_erased": erased.before is not None,
