@@ -25,8 +25,12 @@ from harness.waiting import eventually
 from ingest.database import connect
 from ingest.erasure import remove
 from ingest.erasure_search import search
+from ingest.errors import OutdatedLayoutError
+from ingest.home_tables import DWELLING, DWELLING_TABLES, SENSOR_TABLES
+from ingest.load import register_sensors
 from ingest.migrate import migrate
 from ingest.roles import PRIVACY
+from processors.sensors import Sensor
 
 GONE, OTHER = "hut-01", "home-b"
 VALUE = 23.456789
@@ -380,3 +384,32 @@ async def test_a_home_that_is_kept_by_column_is_erased(tmp_path: Path) -> None:
             await connection.execute("SELECT sensor_id, count(*) FROM dwelling_reading GROUP BY 1")
         ).fetchall()
         assert sorted(rows) == [(2, 100), (3, 100)]
+
+
+@pytest.mark.one_server
+async def test_every_table_that_names_a_home_is_listed(ask: Callable[..., Any]) -> None:
+    """A new table with such a column is erased and exported, or this fails."""
+    named = await ask(
+        "SELECT DISTINCT table_name::text FROM information_schema.columns WHERE table_schema = 'arceaux' "
+        "AND column_name ~ '(sensor|dwelling|home|pseudonym)' AND column_name <> ALL(%s)",
+        ["sensors"],
+    )
+    listed = {table.name for table in (*SENSOR_TABLES, *DWELLING_TABLES, DWELLING)}
+    assert {name for (name,) in named} == listed
+    lists = "SELECT table_name::text FROM information_schema.columns WHERE column_name = 'sensors'"
+    assert await ask(f"{lists} AND table_schema = 'arceaux'") == "sensor_health"  # of which it is a count
+
+
+@pytest.mark.one_server
+async def test_no_sensor_is_registered_of_a_home_that_withdrew_meanwhile(
+    database_url: str, ask: Callable[..., Any]
+) -> None:
+    """Its message was decoded before; the sensors of others in the same batch wait until it is decoded again."""
+    await ask("INSERT INTO dwelling (pseudonym, district, consent) VALUES ('a', 'x', false), ('b', 'x', true)")
+    withdrawn, consenting = (Sensor.seen(home, "t", "other", "") for home in (1, 2))
+    async with await connect(database_url, "test") as connection:
+        with pytest.raises(OutdatedLayoutError):
+            await register_sensors(connection, [withdrawn, consenting])
+        assert await ask("SELECT count(*) FROM sensor") == 0
+        (number,) = await register_sensors(connection, [consenting])
+    assert await ask("SELECT dwelling_id FROM sensor WHERE id = %s", number) == 2
