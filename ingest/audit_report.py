@@ -1,11 +1,7 @@
 """What an audit found, for people and for programs."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any, Final
-
-from rich.console import Console
 
 from ingest.audit import Audit, Balance
 from schemas.topics import Route, Table
@@ -23,16 +19,6 @@ _MEANING: Final = {
 }
 """What a difference means where the sign does not tell."""
 _ROUTE_CHANGED: Final = "in one of `ledger` and `destination` only: one of them was changed"
-
-
-@contextmanager
-def shown_steps() -> Iterator[Callable[[str], None]]:
-    """Give what shows the present step on standard error while the context lasts, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with Console(stderr=True).status("") as status:
-        yield lambda step: status.update(f"counting {step}")
 
 
 def as_text(audit: Audit) -> str:

@@ -10,11 +10,13 @@ import psycopg
 import structlog
 import typer
 
-from ingest.cli_common import Json, connect, duration_of, registry_of, run, settings_in_force
+from ingest.cli_common import Json, connect, duration_of, registry_of, run, settings_in_force, shown_steps
 from ingest.cli_dead_letters import commands as dead_letters
 from ingest.cli_doctor import doctor
+from ingest.cli_privacy import commands as privacy_commands
 from ingest.errors import ArceauxError, describe
 from schemas.faults import ConfigurationError
+from schemas.registry import Registry
 from schemas.settings import Settings, unknown_settings
 from schemas.topics import Topics
 
@@ -29,6 +31,7 @@ app = typer.Typer(
 simulations = typer.Typer(help="Simulate a fleet of sensors.", no_args_is_help=True)
 app.add_typer(simulations, name="simulate")
 app.add_typer(dead_letters, name="deadletters")
+app.add_typer(privacy_commands, name="privacy")
 
 Rate = Annotated[float, typer.Option(min=0.01, max=2_000, help="Messages a second.")]
 HowLong = Annotated[str | None, typer.Option("--duration", help="How long, such as 10m; until Ctrl-C without it.")]
@@ -56,12 +59,19 @@ def main() -> None:
 def migrate() -> None:
     """Bring the database to the current schema and features."""
     from ingest import migrate as migration
+    from ingest.erased_file import ErasedFile
+    from ingest.keys import privacy_of
+    from ingest.reapply import reapply
 
     settings = settings_in_force()
+    erased_file = ErasedFile.of(settings)
+    privacy = privacy_of(settings, Registry()) if erased_file else None
 
     async def work() -> None:
         async with await connect(settings) as connection:
             server = await migration.migrate(connection, settings.max_lateness)
+            if privacy is not None:
+                await reapply(connection, erased_file, privacy)
             typer.echo(f"schema {await migration.schema_version(connection)} on {server}")
 
     run(work())
@@ -86,7 +96,7 @@ def audit(*, as_json: Json = False) -> None:
     """Prove from the tables that every reading is accounted for; exit status 1 where one is not."""
     from ingest.audit import audit as audit_tables
     from ingest.audit_report import as_json as report_of
-    from ingest.audit_report import as_text, shown_steps
+    from ingest.audit_report import as_text
     from ingest.migrate import check_schema
 
     settings = settings_in_force()
@@ -94,8 +104,8 @@ def audit(*, as_json: Json = False) -> None:
     async def work() -> bool:
         async with await connect(settings) as connection:
             await check_schema(connection)
-            with shown_steps() as on_step:
-                found = await audit_tables(connection, on_step)
+            with shown_steps() as show:
+                found = await audit_tables(connection, lambda table: show(f"counting {table}"))
         typer.echo(json.dumps(report_of(found)) if as_json else as_text(found))
         return found.is_right
 

@@ -1,7 +1,9 @@
 """What commands have in common: settings, registry, connection, the event loop."""
 
-from collections.abc import Coroutine
-from datetime import timedelta
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -40,6 +42,18 @@ async def connect(settings: Settings) -> "Connection":
     return await connect_patiently(settings.database_url, "command")
 
 
+@contextmanager
+def shown_steps() -> Iterator[Callable[[str], None]]:
+    """Give what shows the present step on standard error while the context lasts, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("") as status:
+        yield status.update
+
+
 def run(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
     """Run to the end."""
     return uvloop.run(coroutine)
@@ -51,3 +65,16 @@ def duration_of(text: str, option: str) -> timedelta:
         return parse_duration(text)
     except ValueError as error:
         raise ConfigurationError(f"{option}: {error}") from None
+
+
+def moment_of(text: str | None, option: str) -> datetime | None:
+    """Read a time, or how long ago it was."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.now(UTC) - duration_of(text, option)
+    if moment.tzinfo is None:
+        raise ConfigurationError(f"{option}: expected an offset such as Z or +01:00")
+    return moment

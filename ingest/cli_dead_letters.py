@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ingest.cli_common import Json, connect, duration_of, registry_of, run, settings_in_force
+from ingest.cli_common import Json, connect, duration_of, moment_of, registry_of, run, settings_in_force
 from ingest.errors import ArceauxError, LeaseLostError
 from schemas.faults import ConfigurationError
 from schemas.reasons import Reason
@@ -173,23 +173,10 @@ def _selection(
 
     if topic is not None and not _is_filter(topic):
         raise ConfigurationError("--topic: expected an MQTT filter, such as city/parking/+/count")
-    return Selection(ids, reason, topic, _moment(since, "--since"), _moment(before, "--before"))
+    return Selection(ids, reason, topic, moment_of(since, "--since"), moment_of(before, "--before"))
 
 
 def _is_filter(text: str) -> bool:
     *above, last = text.split("/")
     is_wild = any({"+", "#"} & set(level) and level != "+" for level in above)
     return text.isprintable() and not is_wild and (last in {"+", "#"} or not {"+", "#"} & set(last))
-
-
-def _moment(text: str | None, option: str) -> datetime | None:
-    """Read a time, or how long ago it was."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return datetime.now(UTC) - duration_of(text, option)
-    if moment.tzinfo is None:
-        raise ConfigurationError(f"{option}: expected an offset such as Z or +01:00")
-    return moment

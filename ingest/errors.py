@@ -18,6 +18,10 @@ class OutdatedBatchError(ArceauxError):
     """The registry changed: the batch has to be decoded again before it may be written."""
 
 
+class OutdatedLayoutError(OutdatedBatchError):
+    """Homes were erased, readmitted or withdrawn by somebody else: the layout has to be loaded again first."""
+
+
 class SlowBatchError(ArceauxError):
     """The database cancels a batch again and again for taking too long: half of it may pass."""
 

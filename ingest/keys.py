@@ -17,16 +17,21 @@ def privacy_of(settings: Settings, registry: Registry) -> Privacy:
 
     Raises ConfigurationError where there are homes and no key, or one that is too short to be a secret.
     """
-    return Privacy.of(registry, Topics(settings.topic_root), _load_key(settings, is_needed=bool(registry.dwelling)))
+    key = _load_key(settings, "the registry has dwellings" if registry.dwelling else "")
+    return Privacy.of(registry, Topics(settings.topic_root), key)
 
 
-def _load_key(settings: Settings, *, is_needed: bool) -> bytes:
+def privacy_for(settings: Settings, registry: Registry) -> Privacy:
+    """Give the same for a command that has to find homes, whether the registry lists any or not."""
+    return Privacy.of(registry, Topics(settings.topic_root), _load_key(settings, "homes are found by it"))
+
+
+def _load_key(settings: Settings, needed: str) -> bytes:
+    """Read the key; none at all will do unless it is `needed`, for a reason."""
     path = settings.pseudonym_key_file
     if path is None:
-        if is_needed:
-            raise ConfigurationError(
-                f"{_NAME}: needed, since the registry has dwellings; make a key: openssl rand -hex 32 > FILE"
-            )
+        if needed:
+            raise ConfigurationError(f"{_NAME}: needed, since {needed}; make a key: openssl rand -hex 32 > FILE")
         return b""
     try:
         key = path.read_bytes().strip()

@@ -1,12 +1,15 @@
 """At start: the registry into the database, and the state of the world out of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from psycopg import AsyncCursor
 
 from ingest.database import Connection
+from ingest.erased import look, share
+from ingest.errors import OutdatedLayoutError
 from ingest.sql import load_queries
 from processors.availability import FIGURE_STATUSES, quality_bits
 from processors.columns import FOREVER, NEVER, NO_FRAME, NO_SEQ
@@ -24,12 +27,30 @@ _SQL: Final = load_queries("load.sql")
 _SENSORS_AT_ONCE: Final = 10_000
 
 
-async def register(connection: Connection, registry: Registry, privacy: Privacy) -> Ids:
-    """Write the registry's assets, in a transaction of their own, and give their ids.
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What the database knows of a registry: ids, the listed sensors with theirs, and which homes were erased.
 
-    What left the registry keeps its rows, since raw readings point to them, but has no live figure any more.
+    `generation` is that of the erasures, `homes` are the ids of all homes that were not erased.
+    """
+
+    ids: Ids
+    privacy: Privacy
+    sensors: Sequence[Sensor]
+    sensor_ids: Sequence[int]
+    homes: frozenset[int]
+    generation: int
+
+
+async def register(connection: Connection, registry: Registry, privacy: Privacy, gate: Gate) -> Registered:
+    """Write the registry's assets, and the pauses of homes that consent from now on, in a transaction of their own.
+
+    What left the registry keeps its rows, since raw readings point to them, but has no live figure any more. A home
+    that was erased is written no more than one that does not consent.
     """
     async with connection.transaction():
+        generation, marks = await look(connection)
+        privacy = privacy.without(marks)
         await connection.execute(_SQL["lock_registry"])
         parks = registry.car_park
         attributes = ("code", "name", "zone", "capacity", "latitude", "longitude", "basis")
@@ -43,25 +64,48 @@ async def register(connection: Connection, registry: Registry, privacy: Privacy)
         await connection.execute(_SQL["forget_departed"], ([car_parks[park.code] for park in parks],))
         await connection.execute(_SQL["end_departed_attention"], (_sensors(Terms.of(parks)),))
         spot_ids = {(code, label): number for code, label, number in await _rows(connection, "spot_ids")}
-        dwellings = await _register_dwellings(connection, registry, privacy)
-    return Ids(car_parks, spot_ids, dwellings)
+        homes = await _register_dwellings(connection, registry, privacy)
+        dwellings = {plain: homes[secret] for plain, secret in privacy.pseudonyms.items() if secret in homes}
+        sensors = _listed_sensors(registry, dwellings)
+        sensor_ids = await _upsert_sensors(connection, sensors) if sensors else ()
+        await _write_pauses(connection, gate)
+    ids = Ids(car_parks, spot_ids, dwellings)
+    return Registered(ids, privacy, sensors, sensor_ids, frozenset(homes.values()), generation)
 
 
 async def _register_dwellings(connection: Connection, registry: Registry, privacy: Privacy) -> Mapping[str, int]:
-    """Write homes that consent; of one that never did, nothing is written. Give ids by plain id."""
-    consenting = [home for home in registry.dwelling if home.consent]
+    """Write homes that consent; of one that never did, nothing is written. Give ids by pseudonym."""
+    consenting = [home for home in registry.dwelling if home.consent and not privacy.is_erased_home(home.id)]
     pseudonyms = [privacy.pseudonyms[home.id] for home in consenting]
     await connection.execute(_SQL["upsert_dwellings"], (pseudonyms, [home.district for home in consenting]))
     await connection.execute(_SQL["withdraw_consent"], (pseudonyms,))
-    ids: dict[str, int] = dict(await _rows(connection, "dwelling_ids"))
-    return {plain: ids[secret] for plain, secret in privacy.pseudonyms.items() if secret in ids}
+    return {
+        secret: number for secret, number in await _rows(connection, "dwelling_ids") if not privacy.is_erased(secret)
+    }
+
+
+def _listed_sensors(registry: Registry, dwellings: Mapping[str, int]) -> list[Sensor]:
+    """Give the sensors that the registry lists for consenting homes, with their bounds."""
+    homes = [home for home in registry.dwelling if home.consent and home.id in dwellings]
+    return [Sensor.listed(dwellings[home.id], entry) for home in homes for entry in home.sensor]
 
 
 async def register_sensors(connection: Connection, sensors: Sequence[Sensor]) -> list[int]:
-    """Write sensors, in a transaction of their own, and give their ids."""
+    """Write sensors, in a transaction of their own, and give their ids.
+
+    Raises OutdatedLayoutError, with nothing written, where the home of one does not consent any more or was erased.
+    """
+    async with connection.transaction():
+        await share(connection)
+        return await _upsert_sensors(connection, sensors)
+
+
+async def _upsert_sensors(connection: Connection, sensors: Sequence[Sensor]) -> list[int]:
     columns = [[getattr(sensor, name) for sensor in sensors] for name in ("home", "name", "kind", "unit", "pooled")]
     rows = await (await connection.execute(_SQL["upsert_sensors"], columns)).fetchall()
     ids = {(home, name, unit): number for home, name, unit, number in rows}
+    if len(ids) < len(sensors):
+        raise OutdatedLayoutError("a home does not consent any more")
     return [ids[sensor.home, sensor.name, sensor.unit] for sensor in sensors]
 
 
@@ -87,18 +131,7 @@ async def load_last_told(connection: Connection, sensors: Sensors) -> None:
             sensors.told.adopt(numbers[place[is_known]], values[is_known])
 
 
-async def add_listed_sensors(
-    connection: Connection, registry: Registry, dwellings: Mapping[str, int], sensors: Sensors
-) -> None:
-    """Register the sensors that the registry lists for consenting homes, with their bounds."""
-    listed = [
-        Sensor.listed(dwellings[home.id], entry) for home in registry.dwelling if home.consent for entry in home.sensor
-    ]
-    if listed:
-        sensors.add(listed, await register_sensors(connection, listed))
-
-
-async def write_pauses(connection: Connection, gate: Gate) -> None:
+async def _write_pauses(connection: Connection, gate: Gate) -> None:
     """Write the pauses of homes that have a row; those that are there already stay as they are."""
     rows = [
         (home, to_datetime(began), None if ended == FOREVER else to_datetime(ended))

@@ -1,7 +1,7 @@
 """Brings the database to the current schema and features: numbered migrations first, then what the server can do.
 
-Migrations make plain tables. Hypertables and columnstore are reconciled after them at every run, so that a database
-may change its edition later (docs/decisions/0003-own-rollup-and-retention.md).
+Migrations make plain tables. Hypertables, columnstore and roles are reconciled after them at every run, so that a
+database may change its edition later (docs/decisions/0003-own-rollup-and-retention.md).
 """
 
 from collections.abc import AsyncIterator
@@ -17,6 +17,7 @@ from psycopg import sql
 import schemas.sql
 from ingest.database import Connection
 from ingest.errors import ArceauxError
+from ingest.roles import reconcile_roles
 from ingest.sql import load_queries
 
 _SQL: Final = load_queries("migrate.sql")
@@ -181,6 +182,7 @@ async def _reconcile(connection: Connection, columnstore_after: timedelta) -> Se
         await _make_hypertables(connection)
     if server.has_columnstore:
         await _set_columnstore(connection, columnstore_after)
+    await reconcile_roles(connection)
     log.info("database_server", server=str(server))
     return server
 

@@ -3,6 +3,7 @@
 import time
 
 from ingest.backlog import Backlog
+from ingest.erased_file import ErasedFile
 from ingest.metrics import Metrics
 from ingest.settle import Settler
 from ingest.store import Store
@@ -15,7 +16,7 @@ from schemas.settings import Settings
 async def replay_alone(settings: Settings, registry: Registry, privacy: Privacy) -> None:
     """Settle all that was asked for, then leave. Raises LeaseLostError where a service starts meanwhile."""
     metrics = Metrics()
-    store = Store(settings.database_url, settings.client_id, metrics)
+    store = Store(settings.database_url, settings.client_id, metrics, ErasedFile.of(settings))
     try:
         start = await store.open(registry, privacy)
         backlog = Backlog(start.committed_at, longest=FOREVER)

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from ingest.backlog import Backlog
+from ingest.erased_file import ErasedFile
 from ingest.errors import ArceauxError
 from ingest.inbox import Inbox
 from ingest.metrics import Metrics
@@ -49,7 +50,7 @@ async def run_service(settings: Settings, registry: Registry, privacy: Privacy) 
     stop = _stop_on_signals()
     watch = RegistryWatch(settings, registry, privacy)
     metrics = Metrics()
-    store = Store(settings.database_url, settings.client_id, metrics)
+    store = Store(settings.database_url, settings.client_id, metrics, ErasedFile.of(settings))
     try:
         start = await _unless(stop, store.open(registry, privacy))
         if start is not None:

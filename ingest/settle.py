@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from ingest.backlog import Backlog
-from ingest.errors import OutdatedBatchError, SlowBatchError
+from ingest.errors import OutdatedBatchError, OutdatedLayoutError, SlowBatchError
 from ingest.metrics import Metrics
 from ingest.poison import PoisonError, UnisolatedError
 from ingest.store import Start, Store
@@ -44,7 +44,8 @@ log = structlog.get_logger()
 class Gathered(NamedTuple):
     """A batch on its way to the database, empty on a tick: decoded by that layout, behind the gate as it was before.
 
-    `letters` are the dead letters that it replays, one a message.
+    `letters` are the dead letters that it replays, one a message. `is_outdated` where the database would not register
+    a sensor of it: consent was withdrawn meanwhile, or a home erased.
     """
 
     deliveries: Sequence[Delivery]
@@ -53,6 +54,7 @@ class Gathered(NamedTuple):
     gate: Gate
     gap: Gap
     decoded: Decoded
+    is_outdated: bool
 
 
 class Settler:
@@ -93,9 +95,17 @@ class Settler:
         async with self._decoding:
             layout = self._layout
             decoded = decode(deliveries, layout, self._limits, gate, gap)
+            is_outdated = not await self._is_registered(decoded)
+        return Gathered(deliveries, letters, layout, gate, gap, decoded, is_outdated)
+
+    async def _is_registered(self, decoded: Decoded) -> bool:
+        """Register the sensors that a batch brings; tell whether that could be done."""
+        try:
             if decoded.homes.newcomers:
                 await self._store.register(decoded.homes.newcomers)
-        return Gathered(deliveries, letters, layout, gate, gap, decoded)
+        except OutdatedLayoutError:
+            return False
+        return True
 
     def listen(self, deliveries: Sequence[Delivery]) -> None:
         """Note who has sent what, for the case that it is too much."""
@@ -110,11 +120,17 @@ class Settler:
         while True:
             if self._new_registry is not None:
                 await self._change_registry(*self._new_registry)
+            if gathered.is_outdated and gathered.layout is self._layout:
+                await self._reload()
             # Decoded ahead, by a registry that changed since, or after presses of a batch that was dropped.
             if gathered.layout is not self._layout or gathered.gate != self.gate:
                 gathered = await self._decode_again(gathered)
+                continue
             try:
                 await self._settle_once(gathered)
+            except OutdatedLayoutError:
+                await self._reload()
+                continue
             except OutdatedBatchError:
                 continue
             except SlowBatchError:
@@ -144,6 +160,12 @@ class Settler:
         self._metrics.forget_figures()
         log.info("registry_taken_up", car_parks=len(registry.car_park), dwellings=len(registry.dwelling))
         self._on_registry(registry)
+
+    async def _reload(self) -> None:
+        """Load the layout again, since homes were erased or readmitted: nothing held in memory may bring one back."""
+        self._layout = await self._store.reload(self.gate)
+        self.gate = self.gate.forget(self._layout.privacy.is_erased, _now())
+        log.info("erasures_taken_up", erased=len(self._layout.privacy.erased))
 
     async def _settle_halves(self, gathered: Gathered) -> None:
         middle = len(gathered.deliveries) // 2

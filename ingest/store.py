@@ -13,10 +13,22 @@ from ingest import load
 from ingest.backoff import Backoff
 from ingest.database import ASIDE, PUBLISHER, ROLLER, WRITER, Connection, connect, connect_patiently, session_name
 from ingest.dead_letters import requested_letters
-from ingest.errors import ArceauxError, LeaseLostError, OutdatedBatchError, SlowBatchError, Verdict, describe, judge
+from ingest.erased import share
+from ingest.erased_file import ErasedFile
+from ingest.errors import (
+    ArceauxError,
+    LeaseLostError,
+    OutdatedBatchError,
+    OutdatedLayoutError,
+    SlowBatchError,
+    Verdict,
+    describe,
+    judge,
+)
 from ingest.metrics import Metrics
 from ingest.migrate import check_schema, find_server
 from ingest.poison import PoisonError, find_poison
+from ingest.reapply import reapply
 from ingest.transaction import SQL, Batch, Outcome, Transaction
 from processors.columns import NEVER
 from processors.decode import Unfit
@@ -52,8 +64,9 @@ class Start:
 class Store:
     """One worker's door to the database. Not for concurrent use: batches commit one after the other."""
 
-    def __init__(self, url: str, worker: str, metrics: Metrics) -> None:
+    def __init__(self, url: str, worker: str, metrics: Metrics, erased: ErasedFile | None = None) -> None:
         self._url = url
+        self._erased = erased
         self._worker = worker
         self._metrics = metrics
         self._transaction = Transaction(worker)
@@ -61,12 +74,17 @@ class Store:
         self._backend_pid = 0
         self._lease = 0
         self._batch = 0
+        self._generation = 0
+        self._registry: Registry
+        self._privacy: Privacy
         self._sent: Outcome | None = None
         self._quota = Quota()
         self._sensors = Sensors(os.urandom(_HASH_KEY_BYTES))
 
     async def open(self, registry: Registry, privacy: Privacy) -> Start:
-        """Take the lease, then register and load: after the lease nobody else writes as this worker.
+        """Take the lease, erase what was erased, then register and load.
+
+        After the lease nobody else writes as this worker.
 
         Waits for an absent server. Raises ArceauxError where the schema is not the one this program needs.
         """
@@ -78,15 +96,25 @@ class Store:
         Pauses of homes that consent from now on are written, too: until now they were only in the gate.
         """
 
-        async def load_and_write() -> tuple[Layout, World]:
-            loaded = await self._load(await self._connected(), registry, privacy)
-            await load.write_pauses(await self._connected(), gate)
-            return loaded
+        async def write_and_load() -> tuple[Layout, World]:
+            layout = await self._register(await self._connected(), registry, privacy, gate)
+            return layout, await load.load_world(await self._connected(), layout)
 
-        return await self._until_done(load_and_write)
+        return await self._until_done(write_and_load)
+
+    async def reload(self, gate: Gate) -> Layout:
+        """Write and lay out the registry in force again, after an OutdatedLayoutError; its parking is as it was."""
+
+        async def write() -> Layout:
+            return await self._register(await self._connected(), self._registry, self._privacy, gate)
+
+        return await self._until_done(write)
 
     async def register(self, newcomers: Sequence[Sensor]) -> None:
-        """Give sensors seen for the first time their ids, in a transaction of their own, and make them known."""
+        """Give sensors seen for the first time their ids, in a transaction of their own, and make them known.
+
+        Raises OutdatedLayoutError, with nothing registered, where a home of theirs may have none any more.
+        """
 
         async def write(connection: Connection) -> list[int]:
             return await load.register_sensors(connection, newcomers)
@@ -117,8 +145,9 @@ class Store:
         """Write a batch, trying until it is in, exactly once.
 
         Raises OutdatedBatchError, once it is certain that no try was committed, where `is_outdated` says that it must
-        be decoded again, LeaseLostError where another process took over, PoisonError where the batch itself is
-        refused, SlowBatchError where it takes too long, and ArceauxError for anything that trying again would not mend.
+        be decoded again, OutdatedLayoutError likewise where the layout has to be loaded again first, LeaseLostError
+        where another process took over, PoisonError where the batch itself is refused, SlowBatchError where it takes
+        too long, and ArceauxError for anything that trying again would not mend.
         """
         backoff = Backoff()
         tries = 0
@@ -169,23 +198,28 @@ class Store:
         if row is None:
             raise ArceauxError("the database gave no lease")
         self._lease, self._batch, committed_at = row
+        await reapply(connection, self._erased, privacy)
         await load.load_sensors(connection, self._sensors)
-        layout, world = await self._load(connection, registry, privacy)
+        layout = await self._register(connection, registry, privacy, Gate())
+        world = await load.load_world(connection, layout)
         await load.load_last_told(connection, self._sensors)
         gate = await load.load_gate(connection)
         self._metrics.database_up.set(1)
         return Start(layout, world, gate, NEVER if committed_at is None else from_datetime(committed_at))
 
-    async def _load(self, connection: Connection, registry: Registry, privacy: Privacy) -> tuple[Layout, World]:
-        ids = await load.register(connection, registry, privacy)
-        await load.add_listed_sensors(connection, registry, ids.dwellings, self._sensors)
-        layout = Layout.of(registry, ids, privacy, self._sensors)
-        return layout, await load.load_world(connection, layout)
+    async def _register(self, connection: Connection, registry: Registry, privacy: Privacy, gate: Gate) -> Layout:
+        registered = await load.register(connection, registry, privacy, gate)
+        self._registry, self._privacy, self._generation = registry, privacy, registered.generation
+        self._sensors.add(registered.sensors, registered.sensor_ids)
+        if registered.privacy.erased:
+            self._sensors.forget_all_but(registered.homes)
+        return Layout.of(registry, registered.ids, registered.privacy, self._sensors)
 
     async def _attempt(self, batch: Batch, is_outdated: Callable[[], bool]) -> Outcome:
         """Try once. Where the COMMIT of an earlier try was cut off, find out whether it happened."""
         connection = await self._connected()
         async with connection.transaction():
+            await share(connection)
             number = self._batch + 1
             fence = {
                 "batch": number,
@@ -193,7 +227,8 @@ class Store:
                 "lease": self._lease,
                 "is_replay": bool(batch.marks),
             }
-            if (await connection.execute(SQL["fence"], fence)).rowcount == 0:
+            row = await (await connection.execute(SQL["fence"], fence)).fetchone()
+            if row is None:
                 lease, committed, _ = await self._worker_row(connection)
                 self._check_lease(lease)
                 if committed == number and self._sent is not None:
@@ -201,6 +236,8 @@ class Store:
                     return self._sent
                 raise ArceauxError(f"worker {self._worker}: batch {committed} in the database, {self._batch} here")
             self._sent = None
+            if row[0] != self._generation:
+                raise OutdatedLayoutError("homes were erased or readmitted")
             if is_outdated():
                 raise OutdatedBatchError
             outcome = await self._transaction.write(connection, batch, self._quota)

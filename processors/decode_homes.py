@@ -89,7 +89,8 @@ class HomeDecoder:
     def take(self, index: int, delivery: Delivery, target: Target) -> None:
         """Take one message. Raises RejectedError for one that cannot be used whole."""
         if target.asset == NO_ASSET:
-            raise self._unknown(delivery, target.route)
+            self._take_unlisted(delivery, target.route)
+            return
         home = self._homes.homes[target.asset]
         if target.route is Route.CONTROL:
             if self._press(home.pseudonym, delivery) is None and delivery.payload and home.consents:
@@ -112,14 +113,19 @@ class HomeDecoder:
         untimed, presses = tuple(self._untimed), tuple(self._presses)
         return HomeReadings(readings, untimed, newcomers.sensors, presses, self._gate, rejects, self._refused)
 
-    def _unknown(self, delivery: Delivery, route: Route) -> RejectedError:
-        """Judge a message of a dwelling that the registry does not list, yet."""
-        if route is Route.UNROUTABLE:
-            return RejectedError(Reason.UNROUTABLE_TOPIC, UNROUTABLE)
+    def _take_unlisted(self, delivery: Delivery, route: Route) -> None:
+        """Take a message of a dwelling that the registry does not list, yet; of one that was erased it is refused."""
+        dwelling = self._privacy.topics.parse(delivery.topic).asset
         if route is Route.CONTROL and len(self._gate.pauses) < len(self._homes.homes) + _MOST_STRANGERS:
             # Remembered, not stored: retained presses come at the connect only, and the home may be registered later.
-            self._press(self._privacy.pseudonym(self._privacy.topics.parse(delivery.topic).asset), delivery)
-        return RejectedError(Reason.UNKNOWN_ASSET, "the registry does not list this dwelling")
+            self._press(self._privacy.pseudonym(dwelling), delivery)
+        if self._privacy.is_erased_home(dwelling):
+            if route is not Route.CONTROL:
+                self._refused[route] += 1
+        elif route is Route.UNROUTABLE:
+            raise RejectedError(Reason.UNROUTABLE_TOPIC, UNROUTABLE)
+        else:
+            raise RejectedError(Reason.UNKNOWN_ASSET, "the registry does not list this dwelling")
 
     def _press(self, home: str, delivery: Delivery) -> bool | None:
         """Heed the red button, of homes that do not consent, too. An empty payload ends nothing."""

@@ -4,7 +4,7 @@ A pause is an interval [began, ended) in microseconds since 1970. A reading is r
 its time lies in one, whenever it arrives. Only an explicit `off` ends a pause.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -93,6 +93,12 @@ class Gate:
         for began, ended in self.pauses.get(home, ()):
             covered |= (times >= began) & (times < ended)
         return covered
+
+    def forget(self, is_gone: Callable[[str], bool], now: int) -> "Gate":
+        """Forget what was in the past of homes; a button of theirs that is on stays on, as if pressed now."""
+        gone = {home for home in self.pauses if is_gone(home)}
+        kept = {home: pauses for home, pauses in self.pauses.items() if home not in gone}
+        return Gate(kept | {home: (Pause(now),) for home in gone if self.is_paused(home)})
 
     def since(self, oldest: int) -> "Gate":
         """Forget the pauses that no reading still accepted can lie in."""

@@ -90,6 +90,13 @@ class HomeHealth:
         state[judged] = np.select([silent, stuck], [_SILENT, _STUCK], _OK)[judged]
         self.counts = tuple(np.bincount(state[watched.consents], minlength=len(_STATES)).tolist())
 
+    def forget(self, sensors: Bools) -> None:
+        """Forget what these sensors told; `sensors` is by number."""
+        self._grow(len(sensors))
+        numbers = np.flatnonzero(sensors)
+        self._heard_at[numbers], self._value[numbers], self._same_since[numbers] = NEVER, np.nan, NEVER
+        self._same[numbers], self._state[numbers] = 0, _OK
+
     def _grow(self, size: int) -> None:
         if size > len(self._heard_at):
             # An eighth more, not double: the spare room of a million sensors is memory, too.

@@ -7,8 +7,8 @@ not even by trying out every id.
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Self
 
 from processors import senml, zigbee2mqtt
@@ -22,6 +22,7 @@ from schemas.topics import UPLINK_ROUTES, Route, TopicIn, Topics, uplink_topic
 NOBODY: Final = "-"
 """Stands for a home that must not be named; no id can be it."""
 _DIGEST_LABEL: Final = b"arceaux dead letters"
+_MARK_LABEL: Final = b"arceaux erased homes"
 KEPT_BYTES: Final = 64 * 1024
 """As much of a payload as is kept; its size and digest tell the rest."""
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -53,29 +54,61 @@ class Kept(NamedTuple):
 class Privacy:
     """The pseudonyms of the registry's homes, and what follows from them for dead letters.
 
-    `devices` tell which uplinks are of a home. `ids` are the ids by pseudonym, `sizes` their lengths, longest first.
+    `devices` tell which uplinks are of a home. `veils` are what stands in place of the homes' ids: the pseudonym, or
+    NOBODY for one that was erased; `ids` are the ids by pseudonym. `sizes` are the lengths of the ids, the longest
+    first. `erased` are the marks of erased homes.
     """
 
     topics: Topics
     devices: Devices
     pseudonyms: Mapping[str, str] = field(repr=False)
+    veils: Mapping[str, str] = field(repr=False)
     ids: Mapping[str, str] = field(repr=False)
     key: bytes = field(repr=False)
     digest_key: bytes = field(repr=False)
+    mark_key: bytes = field(repr=False)
     sizes: tuple[int, ...]
+    erased: frozenset[bytes] = frozenset()
 
     @classmethod
     def of(cls, registry: Registry, topics: Topics, key: bytes) -> Self:
         """Give every home of the registry its pseudonym."""
         pseudonyms = {home.id: pseudonym(key, home.id) for home in registry.dwelling}
         sizes = sorted({len(home.id) for home in registry.dwelling}, reverse=True) or [0]
-        ids = {secret: plain for plain, secret in pseudonyms.items()}
-        digest_key = hmac.digest(key, _DIGEST_LABEL, "sha256")
-        return cls(topics, Devices.of(registry, topics), pseudonyms, ids, key, digest_key, tuple(sizes))
+        return cls(
+            topics=topics,
+            devices=Devices.of(registry, topics),
+            pseudonyms=pseudonyms,
+            veils=pseudonyms,
+            ids={secret: plain for plain, secret in pseudonyms.items()},
+            key=key,
+            digest_key=hmac.digest(key, _DIGEST_LABEL, "sha256"),
+            mark_key=hmac.digest(key, _MARK_LABEL, "sha256"),
+            sizes=tuple(sizes),
+        )
 
     def of_homes(self, registry: Registry) -> Self:
         """Give the homes of another registry their pseudonyms, under the same key."""
         return self.of(registry, self.topics, self.key)
+
+    def without(self, erased: Iterable[bytes]) -> Self:
+        """Give the same where homes of these marks were erased: nothing written from now on names them."""
+        known = replace(self, erased=frozenset(erased))
+        gone = {secret for secret in self.pseudonyms.values() if known.is_erased(secret)}
+        veils = {plain: NOBODY if secret in gone else secret for plain, secret in self.pseudonyms.items()}
+        return replace(known, veils=veils, ids={secret: plain for plain, secret in veils.items() if secret != NOBODY})
+
+    def mark(self, secret: str) -> bytes:
+        """Give the mark by which a home is known once it is erased, from its pseudonym."""
+        return hmac.digest(self.mark_key, secret.encode(), "sha256")
+
+    def is_erased(self, secret: str) -> bool:
+        """Tell whether the home of a pseudonym was erased, and not readmitted since."""
+        return bool(self.erased) and self.mark(secret) in self.erased
+
+    def is_erased_home(self, dwelling: str) -> bool:
+        """Tell the same of any home by its id, registered or not."""
+        return bool(self.erased) and self.is_erased(self.pseudonym(dwelling))
 
     def pseudonym(self, dwelling: str) -> str:
         """Give the pseudonym of any home, registered or not."""
@@ -90,10 +123,11 @@ class Privacy:
         if not parsed.is_home:
             digest = hashlib.sha256(delivery.topic.encode() + b"\0" + delivery.payload).digest()
             return Kept(delivery.topic, delivery.payload, len(delivery.payload), digest)
-        if parsed.asset not in self.pseudonyms or reject.reason is Reason.IDENTITY_MISMATCH:
+        veil = self.veils.get(parsed.asset, NOBODY)
+        if veil == NOBODY or reject.reason is Reason.IDENTITY_MISMATCH:
             nobody = self._source(NOBODY, parsed.route)
             return Kept(nobody, None, 0, b"", nobody)
-        source = self._source(self.pseudonyms[parsed.asset], parsed.route)
+        source = self._source(veil, parsed.route)
         payload = _may_be_kept(reject, delivery.payload)
         veiled = None if payload is None else self.veil_payload(payload)
         if payload is None or veiled is None:
@@ -103,7 +137,7 @@ class Privacy:
 
     def veil(self, text: str) -> str:
         """Put pseudonyms in place of ids, wherever they stand in a text, the longest first."""
-        return _replaced(text, self.pseudonyms, self.sizes)
+        return _replaced(text, self.veils, self.sizes)
 
     def unveil(self, text: str) -> str:
         """Put the ids of the registry's homes back in place of their pseudonyms."""
@@ -127,7 +161,7 @@ class Privacy:
         owner = self.devices.owner(parsed)
         if owner is None:
             return uplink_topic(parsed.route, NOBODY, NOBODY)
-        return uplink_topic(parsed.route, NOBODY, self.pseudonyms[owner.home]) if owner.home else None
+        return uplink_topic(parsed.route, NOBODY, self.veils[owner.home]) if owner.home else None
 
     def _source(self, home: str, route: Route) -> str:
         """Give the topic of a summary: one a source, whatever a home writes behind its name."""

@@ -30,6 +30,11 @@ class Property(NamedTuple):
     offset: float = 0.0
     words: Mapping[str, float] = _NO_WORDS
 
+    @property
+    def is_turned(self) -> bool:
+        """Tell whether 1 means the opposite of what the device calls it: then its own name would mislead."""
+        return self.factor < 0
+
     def value(self, told: object) -> float | None:
         """Give the value in `unit`; None for what can be none: another word, or true where a number is expected.
 

@@ -6,7 +6,7 @@ take about 90 MB, their health included. The key is drawn for every process: nob
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from itertools import chain
@@ -161,6 +161,13 @@ class Sensors:
         homes[:, list(paused)] = [[True] * len(paused), list(paused.values())]
         consents, is_paused = homes[:, sensors["home"]]
         return Watched(consents, is_paused, sensors["patience"], sensors["varies"])
+
+    def forget_all_but(self, homes: Iterable[int]) -> None:
+        """Forget what the sensors of all homes but these told. Their numbers stay, and are never found again.
+
+        A home that was erased gets another id when it is readmitted.
+        """
+        self.health.forget(~np.isin(self._sensors["home"][: self._size], list(homes)))
 
     def stored(self, number: int) -> tuple[str, float, float]:
         """Give the unit that a sensor's values are stored in, and their bounds."""

@@ -79,7 +79,8 @@ def _record(device: str, name: str, told: Any, measured: Property | None) -> Rec
         return {"n": f"{device}/{name}", "vb" if isinstance(told, bool) else "v": told}
     value = measured.value(told)
     # What is no value of it stays as it was told, for the record to be found faulty.
-    return {"n": f"{device}/{measured.name}", "u": measured.unit, "v": told if value is None else value}
+    called = measured.name if measured.is_turned else name
+    return {"n": f"{device}/{called}", "u": measured.unit, "v": told if value is None else value}
 
 
 def _time(told: object) -> Mapping[str, float]:

@@ -152,6 +152,10 @@ class Settings(BaseSettings):
         None,
         description="A file with the secret key of the dwellings' pseudonyms, at least 32 bytes; needed for dwellings.",
     )
+    erased_file: Path | None = Field(
+        None,
+        description="A file apart from the database that lists the erased dwellings, for after a backup is restored.",
+    )
     privacy_minimum_group: int = Field(
         11, ge=7, description="Least number of homes that a pooled figure of a district may rest on."
     )
@@ -193,7 +197,7 @@ class Settings(BaseSettings):
             raise ValueError("expected one level of a topic: no '/', '+', '#' or control character")
         return value
 
-    @field_validator("pseudonym_key_file", mode="before")
+    @field_validator("pseudonym_key_file", "erased_file", mode="before")
     @classmethod
     def _take_empty_for_unset(cls, value: object) -> object:
         return value or None

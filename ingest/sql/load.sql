@@ -46,8 +46,12 @@ UPDATE dwelling SET consent = false WHERE consent AND pseudonym <> ALL(%s)
 SELECT pseudonym, id FROM dwelling
 
 -- name: upsert_sensors
+-- Of homes that consent: one that was withdrawn or erased since its message was decoded gets none.
 INSERT INTO sensor AS held (dwelling_id, name, kind, unit, pooled)
-SELECT * FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[], %s::boolean[])
+SELECT met.*
+FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[], %s::boolean[])
+     AS met (dwelling_id, name, kind, unit, pooled)
+JOIN dwelling ON dwelling.id = met.dwelling_id AND consent
 ON CONFLICT (dwelling_id, name, unit) DO UPDATE SET kind = excluded.kind, pooled = excluded.pooled
 RETURNING dwelling_id, name, unit, id
 

@@ -11,6 +11,7 @@ RETURNING lease, batch, committed_at
 -- name: fence
 UPDATE worker SET batch = %(batch)s, committed_at = CASE WHEN %(is_replay)s THEN committed_at ELSE now() END
 WHERE name = %(name)s AND lease = %(lease)s AND batch = %(batch)s - 1
+RETURNING (SELECT generation FROM erasure)
 
 -- name: share_writing
 SELECT pg_advisory_lock_shared(hashtextextended('arceaux.writer', 0))

@@ -49,11 +49,18 @@ async def publish_retained(url: str, topic: str, payload: bytes) -> None:
 async def retained(
     url: str, topic_filter: str, version: aiomqtt.ProtocolVersion = aiomqtt.ProtocolVersion.V5
 ) -> dict[str, Any]:
-    """Give what is retained now: JSON payloads by topic.
+    """Give what is retained now: JSON payloads by topic."""
+    return {topic: json.loads(payload) for topic, payload in (await all_retained(url, topic_filter, version)).items()}
+
+
+async def all_retained(
+    url: str, topic_filter: str = "#", version: aiomqtt.ProtocolVersion = aiomqtt.ProtocolVersion.V5
+) -> dict[str, bytes]:
+    """Give what is retained now: payloads by topic.
 
     The end is known by a message of our own, which the broker sends after the retained ones.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, bytes] = {}
     async with client(url, version) as connected:
         end = f"end-of-retained/{id(connected)}"
         await connected.subscribe(topic_filter, qos=AT_LEAST_ONCE)
@@ -63,5 +70,5 @@ async def retained(
             if str(message.topic) == end:
                 return found
             if message.retain and message.payload:
-                found[str(message.topic)] = json.loads(bytes(message.payload))
+                found[str(message.topic)] = bytes(message.payload)
     return found

@@ -17,6 +17,7 @@ from harness.waiting import eventually
 
 from ingest import load
 from ingest.database import connect
+from processors.gate import Gate
 from processors.health import STATES
 from processors.layout import Layout
 from processors.privacy import Privacy
@@ -201,8 +202,8 @@ async def test_attention_of_another_registrys_sensors_is_no_hindrance(database_u
     registry = load_registry(registry_path)
     privacy = Privacy.of(registry, Topics("city"), KEY)
     async with await connect(database_url, "test") as connection:
-        ids = await load.register(connection, registry, privacy)
-        layout = Layout.of(registry, ids, privacy, Sensors(KEY))
+        registered = await load.register(connection, registry, privacy, Gate())
+        layout = Layout.of(registry, registered.ids, privacy, Sensors(KEY))
         await connection.execute("INSERT INTO attention VALUES ('GONE/X-1', 'stuck', now()), ('COME', 'stuck', now())")
         world = await load.load_world(connection, layout)
     assert [STATES[code] for code in world.health.state if code] == ["stuck"]

@@ -18,10 +18,10 @@ from harness.waiting import eventually
 from ingest import pooled
 from ingest.database import connect
 from ingest.keys import privacy_of
-from ingest.load import add_listed_sensors, register
+from ingest.load import register
 from ingest.metrics import Metrics
+from processors.gate import Gate
 from processors.pooled import STEP, newest_due
-from processors.sensors import Sensors
 from schemas.registry import Registry, load_registry
 from schemas.settings import Settings
 
@@ -77,8 +77,7 @@ async def write_homes(settings: Settings, registry: Registry) -> None:
     """Register the homes, fix their groups, and let all be heard in the steps that are due about now."""
     privacy, now = privacy_of(settings, registry), datetime.now(UTC)
     async with await connect(settings.database_url, "test") as connection:
-        ids = await register(connection, registry, privacy)
-        await add_listed_sensors(connection, registry, ids.dwellings, Sensors(b""))
+        await register(connection, registry, privacy, Gate())
         for step in range(3):
             await pooled.fix_groups(connection, newest_due(now) + step * STEP)
         oldest = newest_due(now) - STEP

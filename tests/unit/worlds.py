@@ -107,9 +107,12 @@ QUAY_SPOT = 20
 SPOTS = 23
 
 
-def layout_of(registry: Registry) -> Layout:
-    """Lay out a registry, with database ids that are no indexes; the listed sensors of its homes are known."""
-    parks, dwellings = registry.car_park, registry.dwelling
+def layout_of(registry: Registry, erased: Sequence[str] = ()) -> Layout:
+    """Lay out a registry, with database ids that are no indexes; the listed sensors of its homes are known.
+
+    Homes that were `erased` have no ids.
+    """
+    parks, dwellings = registry.car_park, [home for home in registry.dwelling if home.id not in erased]
     labels = [(park.code, spot.label) for park in parks for spot in park.all_spots()]
     ids = Ids(
         car_parks={park.code: 101 + index for index, park in enumerate(parks)},
@@ -119,7 +122,8 @@ def layout_of(registry: Registry) -> Layout:
     listed = [Sensor.listed(ids.dwellings[home.id], one) for home in dwellings if home.consent for one in home.sensor]
     sensors = Sensors(KEY)
     sensors.add(listed, range(7001, 7001 + len(listed)))
-    return Layout.of(registry, ids, Privacy.of(registry, TOPICS, KEY), sensors)
+    privacy = Privacy.of(registry, TOPICS, KEY)
+    return Layout.of(registry, ids, privacy.without(privacy.mark(privacy.pseudonym(home)) for home in erased), sensors)
 
 
 LAYOUT = layout_of(REGISTRY)

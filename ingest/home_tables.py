@@ -1,0 +1,52 @@
+"""The tables that hold what is known of homes: the one list from which homes are erased and exported.
+
+A table with a column `sensor_id` or `dwelling_id` that is not listed here makes a test fail. What else holds something
+of a home is `dead_letter`, where its pseudonym may stand anywhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, LiteralString
+
+
+@dataclass(frozen=True, slots=True)
+class HomeTable:
+    """A table whose rows belong to a home by their column `key`."""
+
+    name: LiteralString
+    key: LiteralString
+
+
+@dataclass(frozen=True, slots=True)
+class SensorTable:
+    """A table whose rows belong to a sensor by `sensor_id`, many of them, in the order of the column `time`.
+
+    What is computed from readings may still be written while a home is being erased. An export has its rows in `file`,
+    and tells what its `columns` mean; `retention` is the setting that says how long rows are kept.
+    """
+
+    name: LiteralString
+    time: LiteralString
+    is_computed: bool
+    file: str
+    purpose: str
+    retention: str
+    columns: Mapping[LiteralString, str]
+
+
+SENSOR_TABLES: Final = (
+    SensorTable(
+        name="dwelling_reading",
+        time="time",
+        is_computed=False,
+        file="readings.csv",
+        purpose="single readings, from which all else is computed",
+        retention="retention_dwelling_readings",
+        columns={"value": "what was measured, in the unit of the row; 1 and 0 for true and false"},
+    ),
+)
+"""What was measured, and what was computed from it."""
+DWELLING_TABLES: Final = (HomeTable("pause", "dwelling_id"), HomeTable("sensor", "dwelling_id"))
+"""What else is known of a home, in the order in which it can be removed."""
+DWELLING: Final = HomeTable("dwelling", "id")
+DEAD_LETTER: Final = "dead_letter"
