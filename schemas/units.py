@@ -131,6 +131,8 @@ POOLED: Final[Mapping[str, Pooling]] = MappingProxyType(
 """The kinds that are pooled, in their own units. None that tells who is at home, moves, sleeps or has company."""
 
 OTHER: Final = "other"
+_ALSO_CALLED: Final = {"occupancy": "motion", "presence": "motion", "pir": "motion", "water_leak": "leak"}
+"""Kinds by the names that devices give them, where no unit tells."""
 _BY_UNIT: Final = {
     KINDS[name].unit: name
     for name in (
@@ -162,6 +164,7 @@ def kind_of(name: str, primary: str) -> tuple[str, str]:
     By the last part of its name where that is a kind of this dimension, else by the unit alone.
     """
     last = re.split(r"[/:.]", name)[-1].lower()
+    last = _ALSO_CALLED.get(last, last)
     if last in KINDS:
         unit = KINDS[last].unit
         if scale(unit).primary == primary:

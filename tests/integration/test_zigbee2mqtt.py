@@ -91,7 +91,7 @@ async def test_what_a_cache_repeats_is_a_duplicate_over_a_restart(
     await publish(broker.url, [state("plug", **plug | {"power": 42})])
     sums = await settled(ask, 8)
     assert (sums["stored"], sums["duplicate"], sums["refused"]) == (6, 6, 8)
-    motion, temperature = "détecteur [entrée]/motion", "détecteur [entrée]/temperature"
+    motion, temperature = "détecteur [entrée]/occupancy", "détecteur [entrée]/temperature"
     assert sorted(await stored(ask)) == [
         (motion, 0),
         (motion, 1),

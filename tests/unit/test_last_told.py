@@ -28,7 +28,7 @@ def test_a_cached_attribute_is_no_new_reading() -> None:
     homes = LiveHomes()
     assert len(homes.live(state(0, {"temperature": 20.5, "occupancy": False})).stored) == 2
     second = homes.live(state(60, {"temperature": 20.5, "occupancy": True}))
-    assert [one.name for one in second.stored] == ["multi/motion"]
+    assert [one.name for one in second.stored] == ["multi/occupancy"]
     assert second.repeats == 1
     third = homes.live(state(90, {"temperature": 20.6, "occupancy": True}))
     assert [one.name for one in third.stored] == ["multi/temperature"]

@@ -65,7 +65,7 @@ DEVICES: list[tuple[str, dict[str, Any], dict[str, tuple[float, str]], int]] = [
     (
         "détecteur_pir",
         {"occupancy": True, "illuminance": 12, "illuminance_lux": 12, "linkquality": 70},
-        {"motion": (1, "/"), "illuminance": (12, "lx")},
+        {"occupancy": (1, "/"), "illuminance_lux": (12, "lx")},
         2,
     ),
     ("hall [motion]", {"no_occupancy_since": 60}, {}, 1),
@@ -80,7 +80,7 @@ DEVICES: list[tuple[str, dict[str, Any], dict[str, tuple[float, str]], int]] = [
             "update": {"state": "idle"},
             "update_available": None,
         },
-        {"battery": (88, "%EL"), "illuminance": (0, "lx"), "motion": (0, "/"), "temperature": (21.07, "Cel")},
+        {"battery": (88, "%EL"), "illuminance": (0, "lx"), "occupancy": (0, "/"), "temperature": (21.07, "Cel")},
         3,
     ),
     (
@@ -97,7 +97,7 @@ DEVICES: list[tuple[str, dict[str, Any], dict[str, tuple[float, str]], int]] = [
             "battery_low": (0, "/"),
             "tamper": (0, "/"),
             "voltage": (2.785, "V"),
-            "leak": (1, "/"),
+            "water_leak": (1, "/"),
         },
         0,
     ),
@@ -155,9 +155,9 @@ def test_the_kinds_of_what_devices_tell_are_found() -> None:
     homes = Household(ROOMY)
     homes.decode(state("a", {"occupancy": True, "contact": True, "water_leak": False, "co2": 500, "voc": 3}))
     kinds = {sensor.name: sensor.kind for sensor in homes.sensors}
-    assert kinds["a/motion"] == "motion"
+    assert kinds["a/occupancy"] == "motion"
     assert kinds["a/contact"] == "contact"
-    assert kinds["a/leak"] == "leak"
+    assert kinds["a/water_leak"] == "leak"
     assert kinds["a/co2"] == "co2"
     assert kinds["a/voc"] == "other"
 
