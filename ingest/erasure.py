@@ -17,7 +17,7 @@ from psycopg import errors, sql
 
 from ingest.database import Connection
 from ingest.erased import lock_alone
-from ingest.home_tables import DEAD_LETTER, DWELLING, DWELLING_TABLES, SENSOR_TABLES, SensorTable
+from ingest.home_tables import DEAD_LETTER, DWELLING, DWELLING_TABLES, LAST_TOLD, SENSOR_TABLES, SensorTable
 from ingest.sql import load_queries
 
 _SQL: Final = load_queries("erasure.sql")
@@ -140,6 +140,9 @@ async def _the_rest(connection: Connection, home: Home) -> Mapping[str, int]:
         for computed in (table for table in SENSOR_TABLES if table.is_computed):
             rows[computed.name] = await _delete(connection, computed.name, "sensor_id", home.sensors)
             await _record(connection, computed.name, rows[computed.name])
+        rows[LAST_TOLD.name] = await _delete(connection, LAST_TOLD.name, LAST_TOLD.key, home.sensors)
+        await connection.execute(_SQL["forget_marks"], {"sensors": list(home.sensors)})
+        await connection.execute(_SQL["become_nobody"], (home.id,))
         for table in (*DWELLING_TABLES, DWELLING):
             rows[table.name] = await _delete(connection, table.name, table.key, (home.id,))
     return rows

@@ -40,12 +40,12 @@ async def _conditions(connection: Connection, parameters: Mapping[str, Any]) -> 
     """Tell, of every table that could hold a home, how a row that does is told."""
     texts: defaultdict[str, list[sql.Identifier]] = defaultdict(list)
     conditions: defaultdict[str, list[sql.Composed]] = defaultdict(list)
-    for table, column, parameter in await (await connection.execute(_SQL["columns"])).fetchall():
+    for table, column, parameter, is_array in await (await connection.execute(_SQL["columns"])).fetchall():
         if parameter is None:
             texts[table].append(sql.Identifier(column))
         elif parameter in parameters:
-            is_one = sql.SQL("{} = ANY({})").format(sql.Identifier(column), sql.Placeholder(parameter))
-            conditions[table].append(is_one)
+            holds = sql.SQL("{} && {}::integer[]" if is_array else "{} = ANY({})")
+            conditions[table].append(holds.format(sql.Identifier(column), sql.Placeholder(parameter)))
     for table, columns in texts.items():
         # A row as text shows bytes in hexadecimal: there the pseudonym's own bytes read as the pseudonym.
         row = sql.SQL("ROW({})::text").format(sql.SQL(", ").join(columns))

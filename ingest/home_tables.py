@@ -6,7 +6,8 @@ of a home is `dead_letter`, where its pseudonym may stand anywhere.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, LiteralString
+from types import MappingProxyType
+from typing import Final, Literal, LiteralString
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,33 @@ class SensorTable:
     columns: Mapping[LiteralString, str]
 
 
+_AGGREGATE: Final[Mapping[LiteralString, str]] = MappingProxyType(
+    {
+        "n": "number of readings in it",
+        "mean": "their mean",
+        "stddev": "their standard deviation (n - 1); empty where there is one",
+        "minimum": "the least of them",
+        "maximum": "the greatest",
+        "first": "the first",
+        "last": "the last",
+        "time_weighted_mean": "mean over time of the last value held",
+        "increase": "by how much a meter went on",
+    }
+)
+
+
+def _aggregates(level: Literal["minute", "hour", "day"], retention: str) -> SensorTable:
+    return SensorTable(
+        name=f"dwelling_{level}",
+        time="bucket",
+        is_computed=True,
+        file=f"{level}s.csv",
+        purpose=f"readings by {level}, computed from them; `bucket` is its beginning",
+        retention=retention,
+        columns=_AGGREGATE,
+    )
+
+
 SENSOR_TABLES: Final = (
     SensorTable(
         name="dwelling_reading",
@@ -44,9 +72,17 @@ SENSOR_TABLES: Final = (
         retention="retention_dwelling_readings",
         columns={"value": "what was measured, in the unit of the row; 1 and 0 for true and false"},
     ),
+    _aggregates("minute", "retention_dwelling_minutes"),
+    _aggregates("hour", "retention_dwelling_totals"),
+    _aggregates("day", "retention_dwelling_totals"),
 )
 """What was measured, and what was computed from it."""
+LAST_TOLD: Final = HomeTable("last_told", "sensor_id")
 DWELLING_TABLES: Final = (HomeTable("pause", "dwelling_id"), HomeTable("sensor", "dwelling_id"))
 """What else is known of a home, in the order in which it can be removed."""
 DWELLING: Final = HomeTable("dwelling", "id")
+POOLED_MEMBER: Final = HomeTable("pooled_member", "dwelling_id")
+"""A home that is erased stays a member, as nobody: else the others of its group would be told as a group without it."""
+TOUCHED_MINUTE: Final = HomeTable("touched_minute", "sensors")
+"""Whose rows are of many sensors at once."""
 DEAD_LETTER: Final = "dead_letter"

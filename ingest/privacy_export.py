@@ -18,7 +18,15 @@ from ingest.database import Connection
 from ingest.erasure import Told
 from ingest.errors import ArceauxError
 from ingest.export_files import OpenFile, Written
-from ingest.home_tables import DEAD_LETTER, DWELLING, DWELLING_TABLES, SENSOR_TABLES, SensorTable
+from ingest.home_tables import (
+    DEAD_LETTER,
+    DWELLING,
+    DWELLING_TABLES,
+    LAST_TOLD,
+    POOLED_MEMBER,
+    SENSOR_TABLES,
+    SensorTable,
+)
 from ingest.sql import load_queries
 from processors.privacy import NOBODY, Privacy
 from schemas.durations import format_duration
@@ -30,6 +38,8 @@ _LETTERS_AT_ONCE: Final = 1_000
 _TOLD_EVERY: Final = 1_000_000
 """Bytes of a file between two words on how far it is."""
 _PSEUDONYM: Final = re.compile(r"[0-9a-f]{64}")
+_OWN_TOPICS: Final = ("%/dwellings/{}/%", "application/%/device/{}/%", "v3/%/devices/{}/%")
+"""What the topics are like under which a home's dead letters stand."""
 _RFC3339: Final = "RFC 3339, UTC"
 _SENSOR_COLUMNS: Final = {
     "sensor": "name of the sensor in the dwelling",
@@ -40,6 +50,8 @@ _PAUSE_COLUMNS: Final = {
     "began_at": f"when the red button was pressed ({_RFC3339}): nothing is recorded from then on",
     "ended_at": "when it was released; empty while it is on",
 }
+_LAST_TOLD_COLUMNS: Final = {**_SENSOR_COLUMNS, "value": "what it told last"}
+_GROUP_COLUMNS: Final = {"month": "first day of the month", "district": "whose figures these are"}
 _LETTER_COLUMNS: Final = {
     "received_at": f"when it came first ({_RFC3339})",
     "last_seen_at": "when it came last",
@@ -116,7 +128,8 @@ class _Exporter:
     ) -> None:
         self._connection, self._subject, self._settings = connection, subject, request.settings
         self._open_file, self._told = open_file, told
-        self._parameters = {"home": subject.id, "pseudonym": subject.pseudonym, **request.period._asdict()}
+        own = [form.format(subject.pseudonym) for form in _OWN_TOPICS]
+        self._parameters = {"home": subject.id, "pseudonym": subject.pseudonym, "own": own, **request.period._asdict()}
         self._files: list[dict[str, Any]] = []
 
     async def write_all(self) -> dict[str, Any]:
@@ -126,6 +139,8 @@ class _Exporter:
             await self._write_csv(table.file, _measured(table), columns, table.purpose, self._kept(table.retention))
         for name, columns, purpose in (
             ("sensors", _SENSOR_COLUMNS, "the sensors that are known of the dwelling"),
+            ("last_told", _LAST_TOLD_COLUMNS, "what devices told last, so that a repeat is known"),
+            ("groups", _GROUP_COLUMNS, "in which districts' pooled figures the dwelling counts"),
             ("pauses", _PAUSE_COLUMNS, "when the red button was on, so that nothing of that time is recorded"),
         ):
             query = sql.SQL(_SQL[name]).format(began_at=_time("began_at"), ended_at=_time("ended_at"))
@@ -210,7 +225,10 @@ class _Exporter:
 
 
 def _hold() -> sql.Composed:
-    names: Sequence[str] = (*(table.name for table in (*SENSOR_TABLES, *DWELLING_TABLES, DWELLING)), DEAD_LETTER)
+    names: Sequence[str] = (
+        *(table.name for table in (*SENSOR_TABLES, LAST_TOLD, POOLED_MEMBER, *DWELLING_TABLES, DWELLING)),
+        DEAD_LETTER,
+    )
     return sql.SQL(_SQL["hold"]).format(tables=sql.SQL(", ").join(map(sql.Identifier, names)))
 
 

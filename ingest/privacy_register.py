@@ -23,6 +23,11 @@ GROUP: Final = 11
 """The least number of dwellings of which anything is told together."""
 PURPOSES: Final[Mapping[str, str]] = {
     "readings": "retention_dwelling_readings",
+    "minutes": "retention_dwelling_minutes",
+    "totals": "retention_dwelling_totals",
+    "last_told": "until_erased",
+    "pooled": "for_ever",
+    "groups": "two_months",
     "dead_letters": "retention_dead_letters",
     "sensors": "until_erased",
     "pauses": "until_erased",

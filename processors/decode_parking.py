@@ -24,6 +24,7 @@ Row = tuple[Any, ...]
 _read_spot_payload: Final = payloads.SPOT.validator.validate_json
 _read_count_payload: Final = payloads.COUNT.validator.validate_json
 
+
 def read_parking(index: int, delivery: Delivery, target: Target, limits: Limits) -> Row | None:
     """Give the row of one message, of SPOT_EVENT or COUNT; None where it is refused.
 

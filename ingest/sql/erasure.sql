@@ -56,6 +56,17 @@ DELETE FROM {table} WHERE sensor_id = ANY(%s) AND {time} >= %s AND {time} < %s
 -- name: delete
 DELETE FROM {table} WHERE {key} = ANY(%s)
 
+-- name: forget_marks
+UPDATE touched_minute
+SET sensors = ARRAY(SELECT sensor FROM unnest(sensors) AS sensor WHERE sensor <> ALL(%(sensors)s::integer[]))
+WHERE sensors && %(sensors)s::integer[]
+
+-- name: become_nobody
+-- Below 0 is nobody; each of a month another one, so that the group keeps its size.
+UPDATE pooled_member AS member
+SET dwelling_id = (SELECT least(min(dwelling_id), 0) - 1 FROM pooled_member WHERE month = member.month)
+WHERE dwelling_id = %s
+
 -- name: record
 INSERT INTO removal (table_name, rows, cause) VALUES (%s, %s, 'erasure')
 
@@ -71,7 +82,9 @@ RETURNING seen
 
 -- name: columns
 -- Of all tables; chunks are read through theirs. Numbers, times and truths of other names can hold no home.
-SELECT relname::text, attname::text, CASE WHEN typcategory = 'N' THEN attname::text END
+SELECT relname::text, attname::text,
+       CASE WHEN typcategory = 'N' THEN attname::text WHEN attname = 'sensors' THEN 'sensor_id' END,
+       typcategory = 'A'
 FROM pg_class
 JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
 JOIN pg_type ON pg_type.oid = atttypid

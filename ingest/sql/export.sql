@@ -25,6 +25,15 @@ WHERE sensor.dwelling_id = %(home)s
   AND (%(before)s::timestamptz IS NULL OR {order} < %(before)s)
 ORDER BY measured.{order}, sensor.name, sensor.unit, sensor.id
 
+-- name: last_told
+SELECT sensor.name AS sensor, sensor.kind, sensor.unit, value
+FROM last_told JOIN sensor ON sensor.id = sensor_id
+WHERE sensor.dwelling_id = %(home)s
+ORDER BY sensor.name, sensor.unit, sensor.id
+
+-- name: groups
+SELECT month, district FROM pooled_member WHERE dwelling_id = %(home)s ORDER BY month
+
 -- name: sensors
 SELECT name AS sensor, kind, unit FROM sensor WHERE dwelling_id = %(home)s ORDER BY name, unit
 
@@ -38,12 +47,12 @@ ORDER BY pause.began_at
 -- name: letters
 SELECT received_at, last_seen_at, topic, payload, size, reason, detail, seen, repeats, replayed_at
 FROM dead_letter
-WHERE strpos(topic || '/', '/dwellings/' || %(pseudonym)s || '/') > 0
+WHERE topic || '/' LIKE ANY(%(own)s)
   AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s)
   AND (%(before)s::timestamptz IS NULL OR received_at < %(before)s)
 ORDER BY id
 
 -- name: named_elsewhere
 SELECT count(*) FROM dead_letter
-WHERE strpos(topic || '/', '/dwellings/' || %(pseudonym)s || '/') = 0
+WHERE topic || '/' NOT LIKE ALL(%(own)s)
   AND (strpos(topic, %(pseudonym)s) > 0 OR position(convert_to(%(pseudonym)s, 'UTF8') IN payload) > 0)

@@ -74,8 +74,12 @@ async def held(ask: Callable[..., Any], dwelling: str) -> dict[str, Any]:
         "dwelling": "SELECT * FROM dwelling WHERE pseudonym = %s",
         "sensor": "SELECT s.* FROM sensor s JOIN dwelling d ON d.id = dwelling_id WHERE pseudonym = %s ORDER BY id",
         "pause": "SELECT p.* FROM pause p JOIN dwelling d ON d.id = dwelling_id WHERE pseudonym = %s ORDER BY began_at",
-        "dwelling_reading": "SELECT r.* FROM dwelling_reading r JOIN sensor s ON s.id = sensor_id "
-        "JOIN dwelling d ON d.id = dwelling_id WHERE pseudonym = %s ORDER BY time, sensor_id, value",
+        "pooled_member": "SELECT m.* FROM pooled_member m JOIN dwelling d ON d.id = dwelling_id WHERE pseudonym = %s",
+        **{
+            table: f"SELECT r.* FROM {table} r JOIN sensor s ON s.id = sensor_id "
+            f"JOIN dwelling d ON d.id = dwelling_id WHERE pseudonym = %s ORDER BY r"
+            for table in ("dwelling_reading", "dwelling_minute", "dwelling_hour", "dwelling_day", "last_told")
+        },
         "dead_letter": "SELECT * FROM dead_letter WHERE topic LIKE '%%' || %s || '%%' ORDER BY id",
     }
     return {

@@ -26,7 +26,7 @@ from ingest.database import connect
 from ingest.erasure import remove
 from ingest.erasure_search import search
 from ingest.errors import OutdatedLayoutError
-from ingest.home_tables import DWELLING, DWELLING_TABLES, SENSOR_TABLES
+from ingest.home_tables import DWELLING, DWELLING_TABLES, LAST_TOLD, POOLED_MEMBER, SENSOR_TABLES, TOUCHED_MINUTE
 from ingest.load import register_sensors
 from ingest.migrate import migrate
 from ingest.roles import PRIVACY
@@ -96,9 +96,11 @@ async def assert_nothing_is_left(ask: Callable[..., Any], sensors: list[int]) ->
     """Look for the pseudonym in every table, for its readings, and for its sensors."""
     tables = await dump(ask)
     assert [name for name, rows in tables.items() if secret(GONE) in rows or str(VALUE) in rows] == []
-    assert await ask("SELECT count(*) FROM dwelling_reading WHERE sensor_id = ANY(%s)", sensors) == 0
-    orphans = "SELECT count(*) FROM dwelling_reading WHERE sensor_id NOT IN (SELECT id FROM sensor)"
-    assert await ask(orphans) == 0
+    assert await ask("SELECT count(*) FROM touched_minute WHERE sensors && %s::integer[]", sensors) == 0
+    for table in (*SENSOR_TABLES, LAST_TOLD):
+        assert await ask(f"SELECT count(*) FROM {table.name} WHERE sensor_id = ANY(%s)", sensors) == 0
+        orphans = f"SELECT count(*) FROM {table.name} WHERE sensor_id NOT IN (SELECT id FROM sensor)"
+        assert await ask(orphans) == 0
 
 
 async def assert_the_books_balance(settings: dict[str, str]) -> None:
@@ -111,7 +113,10 @@ def spoken_by(dwelling: str, other: str) -> list[tuple[str, bytes]]:
     """Make messages of a home, over three days, of which some become dead letters; they name another one, too."""
     now = time.time()
     return [
-        *((senml(dwelling), pack(VALUES[dwelling], now - day * 86_400, "kitchen/t", "bath/t")) for day in range(3)),
+        *(
+            (senml(dwelling), pack(VALUES[dwelling], now - 120 - day * 86_400, "kitchen/t", "bath/t"))
+            for day in range(3)
+        ),
         (senml(dwelling), b'[{"n":"x","v":"warm"}]'),
         (senml(dwelling), b'{"neighbour": "' + other.encode() + b'"}'),
         (f"city/dwellings/{dwelling}/strange", b"of mine"),
@@ -121,12 +126,24 @@ def spoken_by(dwelling: str, other: str) -> list[tuple[str, bytes]]:
 
 async def leave_traces(broker: Mosquitto, ask: Callable[..., Any]) -> None:
     """Let both homes leave something in each table that can hold it."""
-    spoken = [*spoken_by(GONE, OTHER), *spoken_by(OTHER, GONE)]
+    seen = round((time.time() - 120) * 1000)
+    states = [
+        (f"city/dwellings/{home}/zigbee2mqtt/plug", json.dumps({"voltage": VALUES[home], **told}).encode())
+        for home in (GONE, OTHER)
+        for told in ({"last_seen": seen}, {})
+    ]
+    spoken = [*spoken_by(GONE, OTHER), *spoken_by(OTHER, GONE), *states]
     await publish(broker.url, spoken)
     await settled(ask, messages=len(spoken))
     # Later: while the gap at the start is open, a press would count from before all that.
     await publish(broker.url, [(pause(home), state) for home in (GONE, OTHER) for state in (b"on", b"off")])
     await settled(ask, messages=len(spoken) + 4)
+    await eventually(lambda: ask("SELECT count(*) FROM touched_minute"), lambda marks: marks == 0)
+    await eventually(lambda: ask("SELECT count(*) FROM pooled_member"), lambda members: members == len(VALUES))
+    # One that no roller takes yet.
+    await ask(
+        "INSERT INTO touched_minute (minute, sensors) SELECT now() + '1 h', array_agg(id) FROM sensor RETURNING 1"
+    )
 
 
 async def test_nothing_of_a_home_is_left_and_nobody_elses_rows_are_touched(
@@ -150,10 +167,11 @@ async def test_nothing_of_a_home_is_left_and_nobody_elses_rows_are_touched(
     report = await erase(running.settings)
 
     assert report["is_clean"]
-    assert {table: report["removed"][table] for table in ("dwelling_reading", "sensor", "pause", "dwelling")} == {
-        table: len(mine[table]) for table in ("dwelling_reading", "sensor", "pause", "dwelling")
-    }
+    tables = mine.keys() - {"dead_letter", "pooled_member"}
+    assert {table: report["removed"][table] for table in tables} == {table: len(mine[table]) for table in tables}
     await assert_nothing_is_left(ask, sensors)
+    assert await ask("SELECT sensors FROM touched_minute") == [row["id"] for row in others["sensor"]]
+    assert await ask("SELECT min(dwelling_id) FROM pooled_member") == -1
     assert await held(ask, OTHER) == others | {"dead_letter": theirs}
     assert secret(GONE) not in str(await all_retained(broker.url))
     assert events(apart) == ["erased"]
@@ -219,7 +237,10 @@ async def test_a_home_that_is_erased_while_its_readings_arrive_is_gone(
     assert events(apart) == []
 
 
-TABLES = ("dwelling", "sensor", "pause", "dwelling_reading", "dead_letter")
+TABLES = (
+    *("dwelling", "sensor", "pause", "dwelling_reading", "dead_letter", "last_told", "pooled_member"),
+    *("dwelling_minute", "dwelling_hour", "dwelling_day"),
+)
 
 
 async def back_up(ask: Callable[..., Any]) -> None:
@@ -230,7 +251,7 @@ async def back_up(ask: Callable[..., Any]) -> None:
 
 async def restore(ask: Callable[..., Any]) -> None:
     """Put the database back to where it was, as for homes: their rows are there, and it knows of no erasure."""
-    await ask("TRUNCATE dwelling, sensor, pause, dwelling_reading, dead_letter, erased")
+    await ask(f"TRUNCATE {', '.join(TABLES)}, erased")
     for table in TABLES:
         await ask(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM public.kept_{table}")
     await ask("DELETE FROM removal WHERE cause = 'erasure'")
@@ -294,6 +315,8 @@ async def test_a_home_that_is_readmitted_begins_anew(
     await publish(broker.url, [(senml(GONE), pack(VALUE, time.time()))])
     await settled(ask, refused=2)
     await publish_retained(broker.url, pause(GONE), b"off")
+    # What is measured before the service hears of it is measured in the pause.
+    await eventually(lambda: ask("SELECT count(*) FROM pause WHERE ended_at IS NULL"), lambda count: count == 0)
     await publish(broker.url, [(senml(GONE), pack(VALUE, time.time()))])
     await settled(ask, stored=2)
     after = await held(ask, GONE)
@@ -378,7 +401,11 @@ async def test_a_home_that_is_kept_by_column_is_erased(tmp_path: Path) -> None:
         await connection.execute("SELECT compress_chunk(chunk) FROM show_chunks('dwelling_reading') AS chunk")
         await connection.execute(f"SET ROLE {PRIVACY}".encode())
         home, removed = await remove(connection, secret(GONE), lambda _: None)
-        assert removed == {"dwelling_reading": 100, "pause": 0, "sensor": 1, "dwelling": 1}
+        assert {table: rows for table, rows in removed.items() if rows} == {
+            "dwelling_reading": 100,
+            "sensor": 1,
+            "dwelling": 1,
+        }
         assert await search(connection, secret(GONE), home, lambda _: None) == {}
         rows = await (
             await connection.execute("SELECT sensor_id, count(*) FROM dwelling_reading GROUP BY 1")
@@ -394,10 +421,11 @@ async def test_every_table_that_names_a_home_is_listed(ask: Callable[..., Any]) 
         "AND column_name ~ '(sensor|dwelling|home|pseudonym)' AND column_name <> ALL(%s)",
         ["sensors"],
     )
-    listed = {table.name for table in (*SENSOR_TABLES, *DWELLING_TABLES, DWELLING)}
+    listed = {table.name for table in (*SENSOR_TABLES, LAST_TOLD, POOLED_MEMBER, *DWELLING_TABLES, DWELLING)}
     assert {name for (name,) in named} == listed
-    lists = "SELECT table_name::text FROM information_schema.columns WHERE column_name = 'sensors'"
-    assert await ask(f"{lists} AND table_schema = 'arceaux'") == "sensor_health"  # of which it is a count
+    lists = "SELECT DISTINCT table_name::text FROM information_schema.columns WHERE column_name = 'sensors'"
+    found = {name for (name,) in await ask(f"{lists} AND table_schema = 'arceaux' AND table_name <> ''")}
+    assert found == {"sensor_health", TOUCHED_MINUTE.name}  # the first counts them
 
 
 @pytest.mark.one_server

@@ -47,6 +47,15 @@ async def filled(ask: Callable[..., Any], registry_path: Path) -> None:
                 "VALUES (%s, 'city/dwellings/' || %s || '/senml', %s, 9, gen_random_uuid()::text::bytea, 'x', 'y', %s)",
                 *(NOW, secret(home), payload, NOW),
             )
+    for level in ("minute", "hour", "day"):
+        await ask(
+            f"INSERT INTO dwelling_{level} "
+            "SELECT date_trunc(%s, %s::timestamptz), id, 1, id, NULL, id, id, id, id, id, 0, %s, %s FROM sensor",
+            *(level, NOW, NOW, NOW),
+        )
+    await ask("INSERT INTO last_told SELECT id, id / 3.0 FROM sensor")
+    await ask("INSERT INTO pooled_month VALUES ('2026-11-01', now())")
+    await ask("INSERT INTO pooled_member SELECT '2026-11-01', id, district FROM dwelling")
     await ask(
         "INSERT INTO dwelling_reading SELECT %s::timestamptz - n * interval '1.5 h', sensor.id, n / 3.0 + sensor.id "
         "FROM sensor, generate_series(1, 50) n",
@@ -96,6 +105,13 @@ async def test_an_export_equals_the_tables_and_holds_nothing_of_others(
     assert len(told) == 100
     assert [row["sensor"] for row in rows(files["sensors.csv"])] == ["bath/t", "kitchen/t"]
     assert [row["began_at"] for row in rows(files["pauses.csv"])] == ["2026-11-18T22:00:00.000000Z"]
+    for file in ("minutes.csv", "hours.csv", "days.csv"):
+        assert [(row["sensor"], row["n"], row["stddev"]) for row in rows(files[file])] == [
+            ("bath/t", "1", ""),
+            ("kitchen/t", "1", ""),
+        ]
+    assert [row["sensor"] for row in rows(files["last_told.csv"])] == ["bath/t", "kitchen/t"]
+    assert rows(files["groups.csv"]) == [{"month": "2026-11-01", "district": "antigone"}]
     letters = [json.loads(line) for line in files["dead_letters.jsonl"].splitlines()]
     assert [letter["payload"] for letter in letters] == ['{"mine": 1}', MINE, "-", None, None]
     assert {letter["topic"] for letter in letters} == {f"city/dwellings/{MINE}/senml"}
