@@ -74,6 +74,19 @@ async def load_sensors(connection: Connection, sensors: Sensors) -> None:
             sensors.add(known, [row[0] for row in rows])
 
 
+async def load_last_told(connection: Connection, sensors: Sensors) -> None:
+    """Read back what devices told last, of the sensors that are known. A stream, as above."""
+    numbers = np.argsort(sensors.ids)
+    ids = sensors.ids[numbers]
+    async with connection.transaction(), connection.cursor("last_told") as cursor:
+        await cursor.execute(_SQL["last_told"])
+        while rows := await cursor.fetchmany(_SENSORS_AT_ONCE):
+            told, values = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+            place = np.searchsorted(ids, told)
+            is_known = ids.take(place, mode="clip") == told
+            sensors.told.adopt(numbers[place[is_known]], values[is_known])
+
+
 async def add_listed_sensors(
     connection: Connection, registry: Registry, dwellings: Mapping[str, int], sensors: Sensors
 ) -> None:

@@ -10,7 +10,7 @@ from ingest.database import Connection
 from ingest.errors import ArceauxError, Verdict, describe, judge
 from ingest.transaction import SQL, Batch, copy, raw_rows
 from processors.columns import Records
-from processors.decode import Poison
+from processors.decode import Unfit
 from processors.pgcopy import Column
 from schemas.topics import Table
 
@@ -26,16 +26,16 @@ class UnisolatedError(ArceauxError):
     """No reading of the batch is to blame by itself, or too many are."""
 
 
-async def find_poison(connection: Connection, batch: Batch) -> Sequence[Poison]:
+async def find_poison(connection: Connection, batch: Batch) -> Sequence[Unfit]:
     """Bisect the batch by trial, under savepoints that are all rolled back.
 
     Raises UnisolatedError where no reading is to blame, or too many are.
     """
-    found: list[Poison] = []
+    found: list[Unfit] = []
     async with connection.transaction(force_rollback=True):
         for table, readings, columns_of in raw_rows(batch):
             async for bad, error in _bisect(connection, table, partial(columns_of, batch.layout), readings):
-                found.append((table, bad, error))
+                found.append(Unfit(table, bad, error))
                 if len(found) > _MOST:
                     raise UnisolatedError(f"the database refuses more than {_MOST} readings of a batch: {error}")
     if not found:

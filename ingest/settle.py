@@ -20,12 +20,13 @@ from ingest.poison import PoisonError, UnisolatedError
 from ingest.store import Start, Store
 from ingest.transaction import Batch, Outcome
 from processors.dead_letters import dead_letters
-from processors.decode import Decoded, Poison, decode
+from processors.decode import Decoded, Unfit, decode
 from processors.gate import Gap, Gate
 from processors.layout import Layout
 from processors.noise import Noise
 from processors.privacy import Privacy
 from processors.reduce import Moment, Reduced, reduce
+from processors.reduce_homes import adopt
 from processors.rejects import Limits
 from processors.replays import Letter, marks, new_rejects, to_delivery
 from processors.times import to_datetime
@@ -152,7 +153,7 @@ class Settler:
 
     async def _settle_once(self, gathered: Gathered) -> None:
         """Reduce, commit, adopt."""
-        moment = self._moment()
+        moment = self._moment(gathered)
         homes = self._layout.homes
         homes.judge(self.gate, moment.now, moment.clock)
         reduced = reduce(self._world, self._layout, gathered.decoded, moment)
@@ -162,7 +163,7 @@ class Settler:
             self.has_committed = True
             self._metrics.committed(outcome, time.monotonic() - began, time.time())
         self._world = reduced.world
-        homes.sensors.health.observe(reduced.readings)
+        adopt(homes, reduced.homes)
         self.gate = gathered.decoded.homes.gate
         if not gathered.deliveries:
             self.gate = self.gate.since(moment.now - self._pauses_kept)
@@ -179,11 +180,12 @@ class Settler:
             return reduced, await self._store.commit(batch, self._is_outdated)
         except PoisonError:
             poison = await self._find_poison(batch)
-        moment = self._moment()
-        reduced = reduce(self._world, self._layout, reduced.decoded.without(poison), moment)
+        # Of the batch as it was decoded: without the poison, others may be impossible.
+        fit = gathered.decoded.without(poison)
+        reduced = reduce(self._world, self._layout, fit, self._moment(gathered))
         return reduced, await self._store.commit(self._batch(reduced, gathered), self._is_outdated)
 
-    async def _find_poison(self, batch: Batch) -> Sequence[Poison]:
+    async def _find_poison(self, batch: Batch) -> Sequence[Unfit]:
         """Find the readings that the database refuses: of a replay all, where it cannot be told which.
 
         Those stay dead letters, to be replayed again; the stream must not stop for them.
@@ -193,10 +195,11 @@ class Settler:
         except UnisolatedError as error:
             if not batch.marks:
                 raise
-            return [(route, readings, str(error)) for route, readings in batch.reduced.decoded.readings.items()]
+            return [Unfit(table, readings, str(error)) for table, readings in batch.reduced.decoded.readings.items()]
 
-    def _moment(self) -> Moment:
-        return replace(self._backlog.judge(_now(), self._window_ratio()), noisy=self._noise.noisy)
+    def _moment(self, gathered: Gathered) -> Moment:
+        moment = self._backlog.judge(_now(), self._window_ratio())
+        return replace(moment, noisy=self._noise.noisy, is_replay=bool(gathered.letters))
 
     def _is_outdated(self) -> bool:
         return self._new_registry is not None

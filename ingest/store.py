@@ -19,7 +19,7 @@ from ingest.migrate import check_schema, find_server
 from ingest.poison import PoisonError, find_poison
 from ingest.transaction import SQL, Batch, Outcome, Transaction
 from processors.columns import NEVER
-from processors.decode import Poison
+from processors.decode import Unfit
 from processors.gate import Gate
 from processors.layout import Layout
 from processors.privacy import Privacy
@@ -139,10 +139,10 @@ class Store:
                 self._metrics.database_up.set(1)
                 return outcome
 
-    async def find_poison(self, batch: Batch) -> Sequence[Poison]:
+    async def find_poison(self, batch: Batch) -> Sequence[Unfit]:
         """Find the readings that the database refuses."""
 
-        async def look() -> Sequence[Poison]:
+        async def look() -> Sequence[Unfit]:
             async with asyncio.timeout(_ATTEMPT_SECONDS):
                 return await find_poison(await self._connected(), batch)
 
@@ -171,6 +171,7 @@ class Store:
         self._lease, self._batch, committed_at = row
         await load.load_sensors(connection, self._sensors)
         layout, world = await self._load(connection, registry, privacy)
+        await load.load_last_told(connection, self._sensors)
         gate = await load.load_gate(connection)
         self._metrics.database_up.set(1)
         return Start(layout, world, gate, NEVER if committed_at is None else from_datetime(committed_at))

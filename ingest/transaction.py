@@ -20,6 +20,7 @@ from processors.dead_letters import DeadLetter, Tally, tally
 from processors.decode import by_route
 from processors.gate import Press
 from processors.health import STATES
+from processors.last_told import Told
 from processors.layout import Layout
 from processors.pgcopy import Column
 from processors.quota import Quota
@@ -97,7 +98,7 @@ def raw_rows(batch: Batch) -> tuple[tuple[Table, Records, Callable[[Layout, Reco
     return (
         (Table.PARKING_EVENT, reduced.events, event_columns),
         (Table.PARKING_COUNT, reduced.counts, count_columns),
-        (Table.DWELLING_READING, reduced.readings, reading_columns),
+        (Table.DWELLING_READING, reduced.homes.readings, reading_columns),
     )
 
 
@@ -161,6 +162,7 @@ class Transaction:
             for table, readings, columns_of in raw_rows(batch)
         }
         await _write_presses(connection, reduced.decoded.homes.presses)
+        await _write_last_told(connection, batch.layout, reduced.homes.told)
         await _write_spot_states(connection, batch)
         await _write_rows(connection, "upsert_count_state", _count_state_rows(batch))
         await _write_figures(connection, batch)
@@ -193,6 +195,13 @@ async def _write_rows(connection: Connection, query: str, rows: Sequence[tuple[A
     if rows:
         async with connection.cursor() as cursor:
             await cursor.executemany(SQL[query], rows)
+
+
+async def _write_last_told(connection: Connection, layout: Layout, told: Told) -> None:
+    """Write what devices told that they had not told before."""
+    if len(told.sensors):
+        ids = layout.homes.sensors.ids[told.sensors]
+        await connection.execute(SQL["upsert_last_told"], (ids.tolist(), told.values.tolist()))
 
 
 async def _write_spot_states(connection: Connection, batch: Batch) -> None:

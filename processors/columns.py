@@ -53,6 +53,7 @@ READING: Final = np.dtype([("delivery", "i4"), ("record", "i4"), ("time", "i8"),
 
 Records = NDArray[np.void]
 
+_INT64_MAX: Final = 2**63 - 1
 _KEYS: Final = {
     SPOT_EVENT: ("time", "spot", "occupied"),
     COUNT: ("time", "car_park", "free", "total", "status"),
@@ -68,18 +69,36 @@ def records(rows: list[tuple[Any, ...]], dtype: np.dtype[np.void]) -> Records:
 def distinct(readings: Records) -> Records:
     """Keep the first arrival of every fact, in the order of the table's key, which leads with time."""
     keys = [readings[name] for name in _KEYS[readings.dtype]]
+    if (order := _order_of_apart(keys[0], keys[1])) is not None:
+        return readings.take(order)
     order = np.lexsort(keys[::-1])
     is_first = np.ones(len(order), dtype=bool)
     if len(order) > 1:
         is_first[1:] = np.logical_or.reduce([key[order[1:]] != key[order[:-1]] for key in keys])
-    return readings[order[is_first]]
+    return readings.take(order[is_first])
+
+
+def _order_of_apart(time: NDArray[np.int64], asset: NDArray[np.int32]) -> NDArray[np.int64] | None:
+    """Give the order of readings, the usual ones, no two of which have time and asset in common; None for others.
+
+    Both in one number: to sort that takes a tenth of the time that it takes to sort columns one after the other.
+    """
+    assets, earliest = int(asset.max(initial=0)) + 1, int(time.min(initial=FOREVER))
+    if (int(time.max(initial=earliest)) - earliest + 1) * assets > _INT64_MAX:
+        return None
+    both = (time - earliest) * assets + asset
+    order = np.argsort(both)
+    both = both[order]
+    return None if (both[1:] == both[:-1]).any() else order
 
 
 def same_facts(readings: Records, others: Records) -> NDArray[np.bool_]:
     """Tell which readings tell a fact that is among the others, of the same kind."""
     names = list(_KEYS[readings.dtype])
     facts = set(others[names].tolist())
-    return np.fromiter((key in facts for key in readings[names].tolist()), dtype=bool, count=len(readings))
+    is_same = np.isin(readings["time"], others["time"])  # few others, of few times
+    is_same[is_same] = [key in facts for key in readings[names][is_same].tolist()]
+    return is_same
 
 
 def to_int4(column: NDArray[Any], name: str) -> NDArray[np.int32]:

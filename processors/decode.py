@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,19 +56,17 @@ class Decoded:
         """Count the readings to store, by route."""
         return sum((by_route(self.routes_of(readings)) for readings in self.readings.values()), Counter())
 
-    def without(self, poison: Sequence["Poison"]) -> "Decoded":
-        """Move the readings that the database refuses, and their copies in the batch, to the rejects."""
+    def without(self, unfit: Sequence["Unfit"]) -> "Decoded":
+        """Move readings, and their copies in the batch, to the rejects."""
         columns = self.readings
         rejects = list(self.rejects)
-        for table, bad, error in poison:
+        for table, bad, detail, reason, is_kept in unfit:
             is_bad = same_facts(columns[table], bad)
             for reading in columns[table][is_bad]:
                 delivery = int(reading["delivery"])
+                route = ROUTES[self.routes[delivery]]
                 record = int(reading["record"]) if table is Table.DWELLING_READING else WHOLE
-                detail = error[:DETAIL_LENGTH]
-                rejects.append(
-                    Reject(delivery, ROUTES[self.routes[delivery]], Reason.DATABASE_REJECTED, detail, record)
-                )
+                rejects.append(Reject(delivery, route, reason, detail[:DETAIL_LENGTH], record, is_kept=is_kept))
             columns[table] = columns[table][~is_bad]
         return replace(
             self,
@@ -79,8 +77,15 @@ class Decoded:
         )
 
 
-Poison = tuple[Table, Records, str]
-"""Readings of a table that the database refuses, and the error."""
+class Unfit(NamedTuple):
+    """Readings of a table that turned out not to be fit to be stored; by default, because the database refuses them."""
+
+    table: Table
+    readings: Records
+    detail: str
+    reason: Reason = Reason.DATABASE_REJECTED
+    is_kept: bool = True
+
 
 _NUMBER_OF: Final = {route: number for number, route in enumerate(ROUTES)}
 

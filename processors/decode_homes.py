@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from processors import senml, senml_columns, uplink_records
+from processors import senml, senml_columns, uplink_records, zigbee2mqtt
 from processors.columns import READING, Records
 from processors.gate import Gap, Gate, Press
 from processors.homes import Home, Names, Shape, join
@@ -28,6 +28,7 @@ _PRESSES: Final = {b"on": True, b"off": False}
 
 _PARSERS: Final[Mapping[Route, Callable[[bytes, str], list[senml.Record]]]] = {
     Route.SENML: lambda payload, _: senml.parse(payload),
+    Route.ZIGBEE2MQTT: zigbee2mqtt.parse,
     Route.CHIRPSTACK: partial(uplink_records.read, Route.CHIRPSTACK),
     Route.TTS: partial(uplink_records.read, Route.TTS),
 }
@@ -48,10 +49,12 @@ class HomeReadings:
     """What came of the homes' messages in a batch.
 
     READING records; the sensors that have to be registered before these can be stored; the presses of red buttons and
-    the gate after them; rejects, and the refused per route.
+    the gate after them; rejects, and the refused per route. `untimed` are the messages of devices that have no time of
+    their own, by index: what they tell may be of long ago.
     """
 
     readings: Records
+    untimed: tuple[int, ...]
     newcomers: tuple[Sensor, ...]
     presses: tuple[Press, ...]
     gate: Gate
@@ -81,6 +84,7 @@ class HomeDecoder:
         self._packs: list[_Pack] = []
         self._presses: list[Press] = []
         self._refused: Counter[Route] = Counter()
+        self._untimed: list[int] = []
 
     def take(self, index: int, delivery: Delivery, target: Target) -> None:
         """Take one message. Raises RejectedError for one that cannot be used whole."""
@@ -90,12 +94,14 @@ class HomeDecoder:
         if target.route is Route.CONTROL:
             if self._press(home.pseudonym, delivery) is None and delivery.payload and home.consents:
                 raise RejectedError(Reason.SCHEMA_VIOLATION, "expected on or off")
-        elif not home.consents or self._gate.is_paused(home.pseudonym):
+        elif not home.consents or self._gate.is_paused(home.pseudonym) or _is_idle(delivery, target):
             self._refused[target.route] += 1
         elif target.route is Route.UNROUTABLE:
             raise RejectedError(Reason.UNROUTABLE_TOPIC, UNROUTABLE, is_kept=self._may_keep(home))
         else:
             records = self._parse(delivery.payload, target, home)
+            if target.route is Route.ZIGBEE2MQTT and not zigbee2mqtt.is_timed(records):
+                self._untimed.append(index)
             arrived, retain, duplicate = delivery.received_at, delivery.retain, delivery.duplicate
             self._packs.append(_Pack(target.route, index, home, arrived, retain, duplicate, records))
 
@@ -103,7 +109,8 @@ class HomeDecoder:
         """Resolve the packs."""
         newcomers = Newcomers(len(self._homes.sensors))
         readings, rejects = self._resolve(newcomers) if self._packs else (np.empty(0, dtype=READING), ())
-        return HomeReadings(readings, newcomers.sensors, tuple(self._presses), self._gate, rejects, self._refused)
+        untimed, presses = tuple(self._untimed), tuple(self._presses)
+        return HomeReadings(readings, untimed, newcomers.sensors, presses, self._gate, rejects, self._refused)
 
     def _unknown(self, delivery: Delivery, route: Route) -> RejectedError:
         """Judge a message of a dwelling that the registry does not list, yet."""
@@ -132,12 +139,16 @@ class HomeDecoder:
         """Tell whether dead letters may keep payloads: what cannot be read may have been measured in a pause."""
         return home.pseudonym not in self._gate.pauses
 
+    def _is_kept(self, home: Home, reason: Reason) -> bool:
+        """Tell whether a dead letter may keep what was measured: of what is too late the pauses may be forgotten."""
+        return reason is not Reason.TIME_TOO_LATE and self._may_keep(home)
+
     def _parse(self, payload: bytes, target: Target, home: Home) -> list[senml.Record]:
         try:
             self._limits.check_size(payload)
             return _PARSERS[target.route](payload, target.device)
         except (senml.PackError, RejectedError) as error:
-            raise RejectedError(error.reason, error.detail, is_kept=self._may_keep(home)) from None
+            raise RejectedError(error.reason, error.detail, is_kept=self._is_kept(home, error.reason)) from None
 
     def _resolve(self, newcomers: Newcomers) -> tuple[Records, tuple[Reject, ...]]:
         """Pass the records of all packs by everything that a reading can fail at, in order."""
@@ -160,7 +171,7 @@ class HomeDecoder:
             faults.pop(index, None)
         is_faulty = np.zeros(len(time), dtype=bool)
         is_faulty[list(faults)] = True
-        good = wanted & ~is_faulty
+        good = wanted & (sensor != NOT_FOUND) & ~is_faulty
         self._refuse(resolved.pack[~good & ~is_faulty & ~resolved.is_carrier])
         readings = np.empty(int(good.sum()), dtype=READING)
         readings["delivery"], readings["record"], readings["time"] = deliveries[good], resolved.record[good], time[good]
@@ -173,17 +184,13 @@ class HomeDecoder:
             self._refused[self._packs[number].route] += int(refused[number])
 
     def _rejects(self, faults: Mapping[int, tuple[Reason, str]], resolved: Resolved) -> tuple[Reject, ...]:
-        """Give the faulty records; of a home with a pause, and of many in one pack, they are only counted.
-
-        So are those that are too late: the pauses of that time may be forgotten.
-        """
+        """Give the faulty records; of a home with a pause, and of many in one pack, they are only counted."""
         rejects = []
         kept: Counter[int] = Counter()
         for index, (reason, detail) in sorted(faults.items()):
             pack = self._packs[int(resolved.pack[index])]
             kept[pack.delivery] += 1
-            may_be_paused = reason is Reason.TIME_TOO_LATE or not self._may_keep(pack.home)
-            is_kept = kept[pack.delivery] <= _MOST_KEPT and not may_be_paused
+            is_kept = kept[pack.delivery] <= _MOST_KEPT and self._is_kept(pack.home, reason)
             record = int(resolved.record[index])
             rejects.append(Reject(pack.delivery, pack.route, reason, detail, record, is_kept=is_kept))
         return tuple(rejects)
@@ -212,7 +219,8 @@ class HomeDecoder:
             begin = part.stop
             texts = (resolved.base_names, resolved.names, resolved.base_units, resolved.units)
             base_name, name, base_unit, unit = (tuple(column[part]) if column else () for column in texts)
-            names = Names(base_name, name, base_unit, unit, wanted[part].tobytes())
+            of_device = pack.route is not Route.SENML
+            names = Names(base_name, name, base_unit, unit, wanted[part].tobytes(), of_device)
             shapes.append(self._homes.shape(pack.home, names, newcomers))
         return join(shapes)
 
@@ -227,6 +235,11 @@ class HomeDecoder:
             faults.setdefault(index, (Reason.TIME_IN_FUTURE, f"time: {seconds(index)} s after its arrival"))
         for index in np.flatnonzero(known & beyond).tolist():
             faults.setdefault(index, (Reason.VALUE_OUT_OF_RANGE, "v: beyond what the sensor or its kind can measure"))
+
+
+def _is_idle(delivery: Delivery, target: Target) -> bool:
+    """Tell a message on the topic of a device that carries no state of one."""
+    return target.route is Route.ZIGBEE2MQTT and zigbee2mqtt.is_idle(delivery.payload, target.device)
 
 
 def _of_packs(values: Sequence[int], resolved: Resolved) -> NDArray[np.int64]:

@@ -16,12 +16,11 @@ from processors.gate import Gate
 from processors.health_homes import Watched
 from processors.sensors import NOT_FOUND, Newcomers, Sensor, Sensors
 from schemas.reasons import Reason
-from schemas.registry import SENSOR_NAME, Dwelling
+from schemas.registry import LONGEST_NAME, SENML_NAME, SENSOR_NAME, Dwelling
 from schemas.units import conversion, is_unit, kind_of, scale
 
-_NAME: Final = re.compile(SENSOR_NAME)
-_PARTS: Final = re.compile(r"[/:.]")
-_LONGEST_NAME: Final = 255
+_PARTS: Final = re.compile(r"[^A-Za-z0-9_-]+")
+"""What parts a name into what may be the id of a home."""
 _MOST_REMEMBERED: Final = 300_000
 """Records of remembered packs, of a hundred characters each; about 30 MB."""
 _RECORD_LENGTH: Final = 100
@@ -55,7 +54,8 @@ class Shape(NamedTuple):
 class Names(NamedTuple):
     """Names and units of a pack as columns, base in force and own, empty where absent from all of its batch.
 
-    `wanted` is a byte a record, and tells which need a sensor.
+    `wanted` is a byte a record, and tells which need a sensor. `of_device` tells that it is no pack of SenML but what a
+    device told in words of its own: its names follow another rule, and what has no unit has no meaning by itself.
     """
 
     base_names: Key
@@ -63,6 +63,12 @@ class Names(NamedTuple):
     base_units: Key
     units: Key
     wanted: bytes
+    of_device: bool = False
+
+    @property
+    def texts(self) -> tuple[Key, ...]:
+        """The columns."""
+        return self[:4]
 
 
 class Memory:
@@ -78,7 +84,7 @@ class Memory:
             self.shapes.clear()
             self._records = 0
         self.shapes[key] = shape
-        texts = {text for column in key[1][:-1] for text in column if text}
+        texts = {text for column in key[1].texts for text in column if text}
         self._records += len(shape.columns) + sum(map(len, texts)) // _RECORD_LENGTH
 
 
@@ -127,12 +133,14 @@ class Homes:
     def _resolve(self, home: Home, names: Names, new: Newcomers) -> Shape:
         columns = np.repeat(_BLANK, len(names.wanted))
         faults: dict[int, tuple[Reason, str]] = {}
-        texts = (column or repeat(None) for column in names[:-1])
+        texts = (column or repeat(None) for column in names.texts)
         for at, (wanted, base_name, name, base_unit, unit) in enumerate(zip(names.wanted, *texts, strict=False)):
             if not wanted:
                 continue
             told = (unit if unit is not None else base_unit) or ""
-            found = self._name(home, (base_name or "") + (name or ""))
+            found = self._name(home, (base_name or "") + (name or ""), of_device=names.of_device)
+            if names.of_device and unit is None and self._is_unlisted(home, found):
+                continue
             if isinstance(found, tuple):
                 faults[at] = found
             elif told and not is_unit(told):
@@ -144,14 +152,20 @@ class Homes:
                 columns[at] = (number, *conversion(told or stored_unit, stored_unit), minimum, maximum)
         return Shape(columns, faults)
 
-    def _name(self, home: Home, resolved: str) -> str | tuple[Reason, str]:
+    def _name(self, home: Home, resolved: str, *, of_device: bool) -> str | tuple[Reason, str]:
         """Give a sensor's name, or what is wrong with it."""
         name = resolved.removeprefix(f"{home.dwelling}/").replace(f":{home.dwelling}:", ":")
-        if len(name) > _LONGEST_NAME or not _NAME.fullmatch(resolved) or not _NAME.fullmatch(name):
-            return (Reason.SCHEMA_VIOLATION, "n: expected a name by RFC 8428, section 4.5.1, of at most 255 characters")
+        rule = SENSOR_NAME if of_device else SENML_NAME
+        if len(name) > LONGEST_NAME or not rule.fullmatch(resolved) or not rule.fullmatch(name):
+            expected = "without control characters" if of_device else "by RFC 8428, section 4.5.1,"
+            return (Reason.SCHEMA_VIOLATION, f"n: expected a name {expected} of at most {LONGEST_NAME} characters")
         if not self.index.keys().isdisjoint(_PARTS.split(name)):
             return (Reason.IDENTITY_MISMATCH, "the name of a sensor holds the id of a dwelling")
         return name
+
+    def _is_unlisted(self, home: Home, name: str | tuple[Reason, str]) -> bool:
+        """Tell whether a reading without a unit belongs to no sensor that is known."""
+        return not isinstance(name, str) or self.sensors.find(home.id, name, "") == NOT_FOUND
 
     def _number(self, home: Home, name: str, unit: str, new: Newcomers) -> int:
         """Give the number of a sensor, one to come for a new one, NOT_FOUND where the home may have no more."""

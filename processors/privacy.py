@@ -7,11 +7,11 @@ not even by trying out every id.
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
-from processors import senml
+from processors import senml, zigbee2mqtt
 from processors.devices import Devices
 from processors.rejects import WHOLE, Reject
 from schemas.delivery import Delivery
@@ -29,6 +29,11 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
 _PSEUDONYM_LENGTH: Final = 64
 _MAY_HIDE: Final = re.compile(r'[^\t\r\n -~\u00a0-\uffff]|\\|"vd"|[A-Za-z0-9+/_-]{32,}')
 """Control characters, an escape, or what may be base64: an id in there would not be found."""
+_EXCERPTS: Final[Mapping[Route, Callable[[bytes, int], bytes | None]]] = {
+    Route.SENML: senml.excerpt,
+    Route.ZIGBEE2MQTT: zigbee2mqtt.excerpt,
+}
+"""What gives one record of a payload as a payload of its own."""
 
 
 class Kept(NamedTuple):
@@ -153,7 +158,7 @@ def _may_be_kept(reject: Reject, payload: bytes) -> bytes | None:
     """Give what of a home's payload the reject is about, None where nothing of it may be kept."""
     if not reject.is_kept or reject.route is Route.CONTROL:
         return None
-    return payload if reject.record == WHOLE else senml.excerpt(payload, reject.record)
+    return payload if reject.record == WHOLE else _EXCERPTS[reject.route](payload, reject.record)
 
 
 def pseudonym(key: bytes, dwelling: str) -> str:

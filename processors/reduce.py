@@ -15,6 +15,7 @@ from processors.health import Health, Sources
 from processors.layout import Layout
 from processors.noise import Noisy
 from processors.parking_state import CountStates, SpotStates, apply_counts, apply_events
+from processors.reduce_homes import ReducedHomes, reduce_homes
 from processors.sequence import Sequences
 
 Int64s = NDArray[np.int64]
@@ -27,13 +28,14 @@ _OBSERVED_AT_ALONE: Final = 60_000_000
 class Moment:
     """When a batch is reduced, in microseconds: `now`, and `clock` against which freshness is judged.
 
-    `noisy` are the topics of sources that are judged noisy then.
+    `noisy` are the topics of sources that are judged noisy then; `is_replay` tells that the batch is of dead letters.
     """
 
     now: int
     clock: int
     catching_up: bool
     noisy: Mapping[str, Noisy] = field(default_factory=dict)
+    is_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +69,7 @@ class World:
 class Reduced:
     """What a batch comes to: distinct readings, the world after it, and indexes of the rows that changed.
 
+    `decoded` is the batch after those of its readings were rejected that are impossible after others.
     `changed_sensors` index the layout's terms; `is_health_new` tells whether anything of the health topic changed.
     `arrived_at` has shape (m + 1,): newest arrival per car park and city in this batch, NEVER where none.
     """
@@ -74,7 +77,7 @@ class Reduced:
     decoded: Decoded
     events: Records
     counts: Records
-    readings: Records
+    homes: ReducedHomes
     world: World
     changed_spots: Int64s
     changed_counts: Int64s
@@ -93,6 +96,7 @@ def reduce(world: World, layout: Layout, decoded: Decoded, moment: Moment) -> Re
     """Fold a decoded batch into the world. Pure: the world given stays as it is."""
     told = frames.observe(world.frames, decoded.events)
     events, counts = distinct(told.events), distinct(decoded.counts)
+    homes = reduce_homes(layout.homes, decoded, is_replay=moment.is_replay)
     spots, changed_spots = apply_events(world.spots, events)
     counters, changed_counts = apply_counts(world.counts, counts)
     counted = sequence.observe(world.sequences, decoded.heard_events)
@@ -104,10 +108,10 @@ def reduce(world: World, layout: Layout, decoded: Decoded, moment: Moment) -> Re
     changed = _changed(world, figures, moment.now)
     changed_sensors = health.changed(world.health, judged)
     return Reduced(
-        decoded=decoded,
+        decoded=decoded.without(homes.unfit) if homes.unfit else decoded,
         events=events,
         counts=counts,
-        readings=distinct(decoded.homes.readings),
+        homes=homes,
         world=World(
             spots=spots,
             counts=counters,

@@ -59,7 +59,7 @@ def parse(payload: bytes) -> list[Record]:
     Raises PackError for broken syntax, what is no array of maps, a version that is not supported or not one, and a
     label ending in `_`, which must be understood (section 4.4) and is not.
     """
-    records = _from_cbor(payload) if _is_cbor(payload) else _from_json(payload)
+    records = _from_cbor(payload) if _is_cbor(payload) else load_json(payload)
     if not isinstance(records, list) or not records or set(map(type, records)) != {dict}:
         raise PackError(Reason.SCHEMA_VIOLATION, "expected an array of at least one SenML record")
     labels = set().union(*records)
@@ -78,7 +78,7 @@ def excerpt(payload: bytes, number: int) -> bytes | None:
     alone = _with_bases(payload)[number]
     try:
         if not _is_cbor(payload):
-            fields = (f"{_to_json(label)}:{_to_json(value)}" for label, value in alone.items())
+            fields = (f"{to_json(label)}:{to_json(value)}" for label, value in alone.items())
             return f"[{{{','.join(fields)}}}]".encode()
         back = {label: key for key, label in _CBOR_LABELS.items()}
         return cbor2.dumps([{back.get(label, label): value for label, value in alone.items()}])
@@ -98,7 +98,8 @@ def _with_bases(payload: bytes) -> list[Record]:
     return whole
 
 
-def _to_json(value: object) -> str:
+def to_json(value: object) -> str:
+    """Write a value as JSON that is read again as the same; raise ValueError where it cannot be."""
     if isinstance(value, float) and abs(value) == float("inf"):
         return "1e999" if value > 0 else "-1e999"
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -109,7 +110,8 @@ def _is_cbor(payload: bytes) -> bool:
     return payload[:1] >= b"\x80" and not payload.startswith(codecs.BOM_UTF8)
 
 
-def _from_json(payload: bytes) -> Any:  # noqa: ANN401 - whatever the sender wrote
+def load_json(payload: bytes) -> Any:  # noqa: ANN401 - whatever the sender wrote
+    """Give what JSON holds. Raises PackError where it is none."""
     try:
         return from_json(payload, allow_inf_nan=False)
     except ValueError as error:

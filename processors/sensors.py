@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.health_homes import VARYING, HomeHealth, Watched
+from processors.jumps import Jumps, limits_of
+from processors.last_told import LastTold
 from schemas.registry import DwellingSensor
 from schemas.units import KINDS, conversion, scale
 
@@ -125,6 +127,8 @@ class Sensors:
 
     def __init__(self, hash_key: bytes) -> None:
         self.health = HomeHealth()
+        self.jumps = Jumps()
+        self.told = LastTold()
         self._hash_key = hash_key
         self._sensors = np.empty(1024, dtype=_SENSOR)
         self._size = 0
@@ -142,6 +146,11 @@ class Sensors:
     def ids(self) -> NDArray[np.int32]:
         """Database ids by number."""
         return self._sensors["id"][: self._size]
+
+    @property
+    def homes(self) -> NDArray[np.int32]:
+        """Database ids of their homes, by number."""
+        return self._sensors["home"][: self._size]
 
     def watched(self, paused: Mapping[int, bool]) -> Watched:
         """Give by what their health is judged; `paused` tells of the homes that consent whether they pause, by id."""
@@ -176,6 +185,7 @@ class Sensors:
         One that is known already gets these bounds and keeps its number.
         """
         hashes = [[self._hash(sensor.home, sensor.name, unit) for unit in sensor.found_under] for sensor in sensors]
+        before = self._size
         known = iter(self._find_all(list(chain.from_iterable(hashes))))
         numbers = []
         for sensor, under in zip(sensors, hashes, strict=True):
@@ -187,9 +197,20 @@ class Sensors:
                 self._by_home[sensor.home] += 1
             self._recent.update((hashed, number) for hashed, at in zip(under, found, strict=True) if at != number)
             numbers.append(number)
+        self._forget_values(numbers, sensors, before)
         self._write(numbers, sensors, ids)
         if len(self._recent) > _MOST_RECENT:
             self._merge()
+
+    def _forget_values(self, numbers: Sequence[int], sensors: Sequence[Sensor], known: int) -> None:
+        """Forget what those of the first `known` sensors told last whose values are stored in another unit now."""
+        changed = [
+            number
+            for number, sensor in zip(numbers, sensors, strict=True)
+            if number < known and self.stored(number)[0] != sensor.unit
+        ]
+        self.jumps.forget(np.array(changed, dtype=np.int64))
+        self.told.forget(np.array(changed, dtype=np.int64))
 
     def _write(self, numbers: Sequence[int], sensors: Sequence[Sensor], ids: Sequence[int]) -> None:
         if self._size > len(self._sensors):
@@ -204,6 +225,7 @@ class Sensors:
         self._sensors["patience"][numbers] = [sensor.patience for sensor in sensors]
         self._sensors["home"][numbers] = [sensor.home for sensor in sensors]
         self._sensors["varies"][numbers] = [sensor.kind in VARYING for sensor in sensors]
+        self.jumps.expect(numbers, [limits_of(sensor.kind, sensor.unit) for sensor in sensors])
 
     def _find_all(self, hashes: Sequence[int]) -> list[int]:
         """Give the numbers that stand in the sorted arrays."""

@@ -46,8 +46,8 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = {
         "another shape than the format's: see the detail", "correct the device or its gateway"
     ),
     Reason.VALUE_OUT_OF_RANGE: Explanation(
-        "a number does not fit its field, or lies beyond the bounds of its sensor",
-        "correct the device; or widen the bounds in the registry, then replay",
+        "a number does not fit its field, lies beyond the bounds of its sensor, or is impossible after the one before",
+        "correct the device; or widen the bounds in the registry, then replay; a true jump: replay",
     ),
     Reason.TIME_MISSING_OFFSET: Explanation(
         "a time without an offset, and no timezone in the registry", "send an offset; or set timezone, then replay"

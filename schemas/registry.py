@@ -25,8 +25,11 @@ from schemas.units import KINDS, is_unit, scale
 SpotKind = Literal["standard", "pmr", "delivery", "short_stay", "charging"]
 
 _RANGE = re.compile(r"(?P<head>.*?)(?P<first>\d+)\.\.(?P<again>.*?)(?P<last>\d+)", re.ASCII)
-SENSOR_NAME = r"^[A-Za-z0-9][A-Za-z0-9:./_-]*$"
+SENML_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*")
 """What RFC 8428, section 4.5.1, lets a resolved name be."""
+SENSOR_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
+"""What a sensor may be called: people give names to the devices of zigbee2mqtt."""
+LONGEST_NAME = 255
 _DWELLING_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """Nothing that parts a sensor's name: an id has to be recognised in one as a whole part."""
 _NAME_PARTS = re.compile(r"[/:.]")
@@ -53,6 +56,12 @@ def _known_zone(value: str) -> str:
 def _dwelling_id(value: str) -> str:
     if not _DWELLING_ID.fullmatch(value):
         raise ValueError("expected letters, digits, '-' and '_', beginning with a letter or digit")
+    return value
+
+
+def _sensor_name(value: str) -> str:
+    if len(value) > LONGEST_NAME or not SENSOR_NAME.fullmatch(value):
+        raise ValueError(f"expected 1 to {LONGEST_NAME} characters, none of them a control character")
     return value
 
 
@@ -149,7 +158,7 @@ class CarPark(_Entry):
 class DwellingSensor(_Entry):
     """A sensor of a home that is listed; those that are not are registered on sight."""
 
-    name: Annotated[str, Field(pattern=SENSOR_NAME, max_length=255)]
+    name: Annotated[str, AfterValidator(_sensor_name)]
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
     unit: str = ""
     minimum: Annotated[float, Field(allow_inf_nan=False)] | None = None
@@ -178,7 +187,7 @@ class DwellingSensor(_Entry):
 class DwellingDevice(_Entry):
     """A device of a home that speaks by LoRaWAN; `label` begins the names of its sensors."""
 
-    label: Annotated[str, Field(pattern=SENSOR_NAME, max_length=200)]
+    label: Annotated[str, Field(pattern=f"^{SENML_NAME.pattern}$", max_length=200)]
     dev_eui: DevEui | None = None
     tts_device_id: TtsDeviceId | None = None
 

@@ -4,6 +4,7 @@ Units are SenML's: primary ones by RFC 8428, section 12.1, secondary ones by RFC
 sensor, the registry's or the primary one.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -19,11 +20,24 @@ class Scale(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What a sensor measures: its unit where the registry names none, and the bounds of what can be real."""
+    """What a sensor measures: its unit where the registry names none, and the bounds of what can be real.
+
+    A value moves by at most `a_minute` in a minute; that of a counter does not fall. `blank` is what a sensor says that
+    has not measured; where it is real, the value before it was within `near`.
+    """
 
     unit: str
     minimum: float
     maximum: float
+    a_minute: float = math.inf
+    is_counter: bool = False
+    blank: float = math.inf
+    near: float = 0.0
+
+    @property
+    def has_limits(self) -> bool:
+        """Tell whether a value can be impossible after another."""
+        return self.a_minute < math.inf or self.is_counter or self.blank < math.inf
 
 
 _SECONDARY: Final[dict[str, Scale]] = {
@@ -73,11 +87,12 @@ _LONGEST: Final = 32
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
-        "temperature": Kind("Cel", -60, 150),
+        # A DS18B20 says 85 after power-up until it has measured.
+        "temperature": Kind("Cel", -60, 150, a_minute=30, blank=85.0, near=10),
         "humidity": Kind("%RH", 0, 100),
         "co2": Kind("ppm", 0, 40_000),
         "illuminance": Kind("lx", 0, 200_000),
-        "pressure": Kind("Pa", 30_000, 110_000),
+        "pressure": Kind("Pa", 30_000, 110_000, a_minute=2_000),
         "motion": Kind("/", 0, 1),
         "contact": Kind("/", 0, 1),
         "leak": Kind("/", 0, 1),
@@ -85,10 +100,10 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "floor_pressure": Kind("Pa", 0, 1e7),
         "noise": Kind("dB", 0, 194),
         "power": Kind("W", -1e5, 1e5),
-        "energy": Kind("J", 0, 1e15),
+        "energy": Kind("J", 0, 1e15, a_minute=6e6, is_counter=True),
         "current": Kind("A", -1e3, 1e3),
         "voltage": Kind("V", -1e3, 1e3),
-        "water": Kind("m3", 0, 1e9),
+        "water": Kind("m3", 0, 1e9, a_minute=0.2, is_counter=True),
         "battery": Kind("%EL", 0, 100),
     }
 )

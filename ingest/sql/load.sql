@@ -54,6 +54,9 @@ RETURNING dwelling_id, name, unit, id
 -- name: sensors
 SELECT id, dwelling_id, name, kind, unit FROM sensor ORDER BY id
 
+-- name: last_told
+SELECT sensor_id, value FROM last_told
+
 -- name: add_pauses
 INSERT INTO pause (dwelling_id, began_at, ended_at)
 SELECT id, began_at, ended_at

@@ -68,6 +68,10 @@ ON CONFLICT (dwelling_id, began_at) DO UPDATE SET ended_at = NULL
 UPDATE pause SET ended_at = greatest(began_at, %(at)s)
 WHERE ended_at IS NULL AND dwelling_id = (SELECT id FROM dwelling WHERE pseudonym = %(home)s)
 
+-- name: upsert_last_told
+INSERT INTO last_told (sensor_id, value) SELECT * FROM unnest(%s::integer[], %s::double precision[])
+ON CONFLICT (sensor_id) DO UPDATE SET value = excluded.value
+
 -- name: stage_spot_state
 COPY stage_spot_state (spot_id, occupied, since, observed_at, battery, last_seq, seq_seen, missing, frame)
 FROM STDIN (FORMAT BINARY)

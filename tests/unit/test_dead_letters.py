@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from unit.worlds import GATE, LAYOUT, LIMITS, NO_GAP, NOW, SECOND, TOPICS, decoded_of, deliver
 
 from processors.dead_letters import DeadLetter, Tally, dead_letters, tally
-from processors.decode import decode
+from processors.decode import Unfit, decode
 from processors.privacy import KEPT_BYTES
 from processors.reduce import Moment, World, reduce
 from processors.rejects import Limits, Reject
@@ -132,7 +132,7 @@ def test_the_tally_of_a_batch_balances_whatever_was_there_before(
     stored = {
         Route.SPOT: data.draw(st.integers(0, len(reduced.events))),
         Route.COUNT: data.draw(st.integers(0, len(reduced.counts))),
-        Route.SENML: data.draw(st.integers(0, len(reduced.readings))),
+        Route.SENML: data.draw(st.integers(0, len(reduced.homes.readings))),
     }
     new = [letter for letter in letters if letter.is_summary or data.draw(st.booleans())]
     tallies = tally(decoded, stored, {route: seen_on(route, new) for route in Route})
@@ -189,6 +189,6 @@ def test_every_reason_can_become_a_dead_letter() -> None:
         deliver(COUNTER, {"free": 1}),
     ]
     good = decode(deliveries, LAYOUT, limits, GATE, NO_GAP)
-    decoded = good.without([(Table.PARKING_COUNT, good.counts, "no")])
+    decoded = good.without([Unfit(Table.PARKING_COUNT, good.counts, "no")])
     letters = dead_letters(decoded.rejects, deliveries, LAYOUT)
     assert Counter(letter.reason for letter in letters) == dict.fromkeys(Reason, 1)

@@ -26,7 +26,7 @@ from unit.worlds import (
 )
 
 from processors.columns import NO_FRAME, NO_SEQ
-from processors.decode import Decoded, decode
+from processors.decode import Decoded, Unfit, decode
 from processors.rejects import Limits, Reject
 from schemas.delivery import Delivery
 from schemas.payloads import INT32_MAX, INT32_MIN
@@ -399,7 +399,9 @@ def test_readings_that_the_database_refuses_move_to_the_rejects() -> None:
     """Taking out poison leaves every other reading where it is, and the balance holds."""
     deliveries = [deliver(SPOT, {"occupied": True}), deliver(COUNTER, {"free": 1}), deliver(SPOT, {"occupied": False})]
     good = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
-    decoded = good.without([(Table.PARKING_COUNT, good.counts, "no"), (Table.PARKING_EVENT, good.events[1:], "never")])
+    decoded = good.without(
+        [Unfit(Table.PARKING_COUNT, good.counts, "no"), Unfit(Table.PARKING_EVENT, good.events[1:], "never")]
+    )
     assert_balanced(decoded, 3)
     assert decoded.events["delivery"].tolist() == [0]
     assert decoded.rejects == (
@@ -413,7 +415,7 @@ def test_copies_of_what_the_database_refuses_are_rejected_with_it() -> None:
     fact = {"occupied": True, "time": NOW // 10**6}
     deliveries = [deliver(SPOT, fact), deliver(SPOT, {"occupied": False}), deliver(SPOT, fact | {"battery": 3.6})]
     good = decode(deliveries, LAYOUT, LIMITS, GATE, NO_GAP)
-    decoded = good.without([(Table.PARKING_EVENT, good.events[:1], "no")])
+    decoded = good.without([Unfit(Table.PARKING_EVENT, good.events[:1], "no")])
     assert_balanced(decoded, 3)
     assert decoded.events["delivery"].tolist() == [1]
     assert [reject.delivery for reject in decoded.rejects] == [0, 2]

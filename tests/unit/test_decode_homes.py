@@ -24,7 +24,7 @@ from unit.households import (
 from unit.senml_reference import CARRIER, FAULTY, REFUSED, Record, packs, resolve_pack, to_cbor, to_json
 from unit.worlds import DAY, GATE, HOUR, LAYOUT, LIMITS, MINUTE, NO_GAP, NOW, SECOND, TOPICS, deliver
 
-from processors.decode import decode
+from processors.decode import Unfit, decode
 from processors.gate import Gap
 from processors.rejects import WHOLE, Limits, Reject
 from schemas.delivery import Delivery
@@ -176,7 +176,7 @@ def test_readings_that_the_database_refuses_are_rejected_by_record() -> None:
     good = Household().decode(
         pack({"n": "a", "v": 1}, {"n": "a", "v": 2}), pack({"n": "a", "v": 2}, {"n": "b", "v": 1})
     )
-    decoded = good.without([(Table.DWELLING_READING, good.homes.readings[1:2], "no")])
+    decoded = good.without([Unfit(Table.DWELLING_READING, good.homes.readings[1:2], "no")])
     assert decoded.homes.readings[["delivery", "record"]].tolist() == [(0, 0), (1, 1)]
     assert decoded.rejects == tuple(
         Reject(delivery, Route.SENML, Reason.DATABASE_REJECTED, "no", record) for delivery, record in ((0, 1), (1, 0))

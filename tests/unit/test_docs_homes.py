@@ -19,6 +19,7 @@ from processors.dead_letters import dead_letters
 from processors.decode import Decoded
 from processors.gate import Pause
 from processors.privacy import pseudonym
+from processors.properties import PROPERTIES
 from processors.times import to_datetime
 from schemas.reasons import Reason
 from schemas.registry import load_registry
@@ -69,12 +70,31 @@ def test_every_unit_that_is_converted_is_told() -> None:
         assert found.factor == pytest.approx(expected.factor)
 
 
-@pytest.mark.parametrize("heading", ["### What rejects a pack", "### What becomes of a record"])
+@pytest.mark.parametrize(
+    "heading", ["### What rejects a pack", "### What becomes of a record", "### What becomes of an attribute"]
+)
 def test_what_is_not_stored_has_a_reason(heading: str) -> None:
     """Whatever the tables say becomes of something is a reason, or `refused`."""
     found = {name for row in table(part("formats.md", heading)) for name in names(row[-1])}
     assert found
-    assert found <= {*Reason, "refused"}
+    assert found <= {*Reason, "refused", "duplicate"}
+
+
+def test_every_attribute_that_is_stored_is_told() -> None:
+    """The table is the code's: of every reading its unit, and the names it goes by, the best first."""
+    told: dict[str, tuple[str, str]] = {}
+    for reading, unit, attributes in table(part("formats.md", "### What devices measure")):
+        told |= {name: (plain(reading), "" if unit.startswith("none") else plain(unit)) for name in names(attributes)}
+    assert told == {name: (found.name, found.unit) for name, found in PROPERTIES.items()}
+    order = [name for name in PROPERTIES if name in told]
+    for row in table(part("formats.md", "### What devices measure")):
+        assert names(row[-1]) == sorted(names(row[-1]), key=order.index)
+
+
+def test_every_word_that_stands_for_a_number_is_told() -> None:
+    """The sentence about states names them."""
+    (sentence,) = re.findall(r"these are known: (.*?)motion\.", page("formats.md"), re.DOTALL)
+    assert set(names(sentence)) == {word for found in PROPERTIES.values() for word in found.words}
 
 
 def examples(name: str, heading: str, *, columns: int) -> list[tuple[str, ...]]:
@@ -95,12 +115,19 @@ def outcomes(told: str) -> Iterator[tuple[str, ...]]:
             yield ("refused",)
 
 
-@pytest.mark.parametrize(("pack", "told"), examples("formats.md", "### Examples of packs", columns=2))
-def test_packs_become_what_is_told(pack: str, told: str) -> None:
+def worked_examples() -> Iterator[tuple[str, ...]]:
+    """Give topic, payload and outcome of every worked example of what a home sends."""
+    for topic, heading in (("senml", "### Examples of packs"), ("zigbee2mqtt/plug", "### Examples of states")):
+        for payload, told in examples("formats.md", heading, columns=2):
+            yield (topic, payload, told)
+
+
+@pytest.mark.parametrize(("topic", "payload", "told"), [*worked_examples()])
+def test_what_homes_send_becomes_what_is_told(topic: str, payload: str, told: str) -> None:
     """Every worked example, decoded with the registry that ships, comes to what the page says."""
     homes = city()
-    delivery = deliver("city/dwellings/hut-01/senml", pack.strip("`").encode(), received_at=ARRIVED)
-    assert_outcomes(homes, homes.decode(delivery), told)
+    message = deliver(f"city/dwellings/hut-01/{topic}", payload.strip("`").encode(), received_at=ARRIVED)
+    assert_outcomes(homes, homes.decode(message), told)
 
 
 def assert_outcomes(homes: Household, decoded: Decoded, told: str) -> None:

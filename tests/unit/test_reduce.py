@@ -192,6 +192,16 @@ def test_every_fact_is_written_once(events: list[Row], counts: list[Row]) -> Non
     assert set(counters) == {row[1:6] for row in counts}
 
 
+@given(st.data(), st.integers(1, 3), st.sampled_from([3, 2**61]))
+def test_facts_are_in_the_order_of_their_key(data: st.DataObject, spots: int, apart: int) -> None:
+    """However many share a time and a spot, and however far apart they are."""
+    times = st.integers(0, 3).map(lambda steps: NOW + steps * (apart - NOW) // 3)
+    rows = data.draw(st.lists(st.builds(event, times, st.integers(0, spots), st.booleans()), max_size=8))
+    rows = [(number, *row[1:]) for number, row in enumerate(rows)]
+    first = {row[1:4]: row[0] for row in reversed(rows)}
+    assert distinct(events_of(rows))["delivery"].tolist() == [first[fact] for fact in sorted(first)]
+
+
 @pytest.mark.parametrize("readings", [events_of([]), counts_of([])], ids=["events", "counts"])
 def test_no_readings_are_distinct(readings: Records) -> None:
     """An empty batch has no facts."""

@@ -74,9 +74,9 @@ def test_units_of_a_kinds_dimension_are_accepted(tmp_path: Path, kind_and_unit: 
     assert (listed.kind, listed.stored_unit) == (kind, unit)
 
 
-@pytest.mark.parametrize("name", ["a", "9", "A-Z_a-z.0:9/x", "x" * 255])
-def test_names_are_what_senml_allows(tmp_path: Path, name: str) -> None:
-    """RFC 8428, section 4.5.1: letters, digits and five marks, the first a letter or digit."""
+@pytest.mark.parametrize("name", ["a", "9", "A-Z_a-z.0:9/x", "Détecteur [entrée]/motion", "x" * 255])
+def test_names_are_what_people_call_their_devices(tmp_path: Path, name: str) -> None:
+    """SenML has fewer characters, but zigbee2mqtt takes any name."""
     ((listed,),) = (home.sensor for home in load(tmp_path, dwelling() + sensor(name=f'"{name}"')).dwelling)
     assert listed.name == name
 
@@ -121,9 +121,6 @@ def test_a_wrong_dwelling_is_refused_by_key(tmp_path: Path, changes: dict[str, s
     [
         ({"name": ""}, f"{NAME}Field required"),
         ({"name": '""'}, NAME),
-        ({"name": '"/a"'}, NAME),
-        ({"name": '"küche"'}, NAME),
-        ({"name": '"a b"'}, NAME),
         ({"name": '"a\\n"'}, NAME),
         ({"name": f'"{"x" * 256}"'}, NAME),
         ({"kind": ""}, "dwelling[0].sensor[0].kind: Field required"),

@@ -117,11 +117,12 @@ def test_a_unit_is_itself(unit: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_has_a_unit_and_bounds(kind: str) -> None:
     """What is checked can be checked."""
-    unit, minimum, maximum = KINDS[kind]
-    assert is_unit(unit)
-    assert math.isfinite(minimum)
-    assert math.isfinite(maximum)
-    assert minimum < maximum
+    found = KINDS[kind]
+    assert is_unit(found.unit)
+    assert math.isfinite(found.minimum)
+    assert math.isfinite(found.maximum)
+    assert found.minimum < found.maximum
+    assert found.a_minute > 0
 
 
 @pytest.mark.parametrize(
