@@ -44,13 +44,17 @@ def _records(fields: Fields, time: senml.Record, device: str) -> Iterator[senml.
 def _values(fields: Fields, time: senml.Record, device: str) -> Iterator[senml.Record]:
     measured = properties_of(fields)
     for name, told in fields.items():
-        if name not in measured:
+        number = to_number(told)
+        if name in measured:
+            found = measured[name]
+            value = found.value(number)
+            # What can be no value stays what it is, so that it is rejected as such.
+            yield {"n": f"{device}/{found.name}", "u": found.unit, "v": told if value is None else value, **time}
+        elif isinstance(number, bool | int | float):
+            # Without a unit it is a reading where the registry lists it.
+            yield {"n": f"{device}/{name}", "vb" if isinstance(number, bool) else "v": number, **time}
+        else:
             yield _refused(device)
-            continue
-        found, number = measured[name], to_number(told)
-        value = found.value(number)
-        # What can be no value stays what it is, so that it is rejected as such.
-        yield {"n": f"{device}/{found.name}", "u": found.unit, "v": told if value is None else value, **time}
 
 
 def _refused(device: str) -> senml.Record:

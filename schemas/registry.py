@@ -188,7 +188,7 @@ class DwellingSensor(_Entry):
 class DwellingDevice(_Entry):
     """A device of a home that speaks by LoRaWAN; `label` begins the names of its sensors."""
 
-    label: Annotated[str, Field(pattern=rf"^{SENML_NAME.pattern}$", max_length=200)]
+    label: Annotated[str, Field(pattern=f"^{SENML_NAME.pattern}$", max_length=200)]
     dev_eui: DevEui | None = None
     tts_device_id: TtsDeviceId | None = None
 

@@ -5,12 +5,11 @@ import re
 
 import pytest
 from unit.lorawan import BAY, FRIDGE, from_chirpstack
-from unit.pages import ROOT, names, page, section, table
+from unit.pages import ROOT, page, section, table
 from unit.test_docs_homes import ARRIVED, assert_outcomes, city
 from unit.worlds import GATE, LIMITS, NO_GAP, layout_of
 
 from processors.decode import decode
-from processors.properties import PROPERTIES
 from processors.times import to_datetime
 from schemas.delivery import Delivery
 from schemas.registry import load_registry
@@ -50,16 +49,6 @@ def test_uplinks_of_rooms_become_what_is_told(fields: str, told: str) -> None:
     """Every worked example, decoded with the registry that ships, comes to what the page says."""
     homes = city()
     assert_outcomes(homes, homes.decode(uplink(fields, FRIDGE)), told)
-
-
-def test_every_name_that_a_codec_writes_is_told_rightly() -> None:
-    """The table of names is a part of the code's: what each one measures, in which unit."""
-    rows = [row for row in table(section(page("formats.md"), "### Uplinks of rooms")) if len(row) == 3]
-    assert len(rows) > 5
-    for fields, reading, unit in rows:
-        for name in names(fields):
-            found = PROPERTIES[name]
-            assert (found.name, found.unit) == (names(reading)[0], names(unit)[0])
 
 
 def test_every_kind_of_message_of_a_bay_is_told() -> None:

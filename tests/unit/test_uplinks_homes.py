@@ -86,6 +86,20 @@ def test_what_makers_give_in_different_units_has_none() -> None:
     assert stored(fridge({"tvoc": 120})) == [Stored("fridge/voc", "", 120, AT)]
 
 
+def test_a_field_that_the_table_does_not_know_is_read_where_it_is_listed() -> None:
+    """A number, in quotes or not, or a state; where the registry does not list it, it means nothing."""
+    listed = [
+        {"name": f"fridge/{name}", "kind": "told", "unit": "count"} for name in ("DOOR_OPEN_TIMES", "ALARM", "label")
+    ]
+    homes = Household([HOMES[0] | {"sensor": listed}])
+    decoded = homes.decode(fridge({"DOOR_OPEN_TIMES": "17", "ALARM": True, "label": "a", "LAST_OPEN": 3}))
+    assert homes.stored(decoded) == [
+        Stored("fridge/DOOR_OPEN_TIMES", "count", 17, AT),
+        Stored("fridge/ALARM", "count", 1, AT),
+    ]
+    assert (decoded.rejects, decoded.refused) == ((), {Route.CHIRPSTACK: 2})
+
+
 def test_history_has_times_of_its_own() -> None:
     """Quirks 5 and 28: what could not be sent before comes in one message, in epoch seconds, each with its values."""
     entries = [
