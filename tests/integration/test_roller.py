@@ -147,7 +147,7 @@ async def test_repeats_write_nothing(writer: Writer, roller: Connection) -> None
 
 async def test_rows_go_with_the_last_raw_reading(writer: Writer, roller: Connection) -> None:
     """Where raw rows were deleted and their minutes marked, no aggregate of them is left, and the next are right."""
-    await writer.write(a_day(random.Random(2), sensors=2, readings=40))
+    await writer.write([(1 + place % 2, ORIGIN + place * 3 * MINUTE, place**2 / 7) for place in range(60)])
     await roll_all(roller, LATER)
     await roller.execute(
         "DELETE FROM dwelling_reading WHERE sensor_id = 1 AND extract(minute FROM time)::integer % 2 = 0"
