@@ -150,7 +150,7 @@ async def test_rows_go_with_the_last_raw_reading(writer: Writer, roller: Connect
     await writer.write([(1 + place % 2, ORIGIN + place * 3 * MINUTE, place**2 / 7) for place in range(60)])
     await roll_all(roller, LATER)
     await roller.execute(
-        "DELETE FROM dwelling_reading WHERE sensor_id = 1 AND extract(minute FROM time)::integer % 2 = 0"
+        "DELETE FROM dwelling_reading WHERE sensor_id = 1 AND extract(minute FROM time)::integer % 4 = 0"
     )
     await roller.execute(
         "INSERT INTO touched_minute (minute, sensors) SELECT bucket, ARRAY[sensor_id] FROM dwelling_minute"
