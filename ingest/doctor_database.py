@@ -17,8 +17,8 @@ _DURABLE: Final = {
     "full_page_writes": "a crash of the machine may damage tables",
     "synchronous_commit": "a crash loses what was acknowledged to the broker already",
 }
-_LEAST_ROOM: Final = 3
-"""Connections that have to be free: writer, publisher and one for a command."""
+_LEAST_ROOM: Final = 4
+"""Connections that have to be free: writer, publisher, roller and one for a command."""
 _LOCKS_A_CHUNK: Final = 3
 """The chunk, its key and its compressed half."""
 _OWN_WORKERS: Final = 2

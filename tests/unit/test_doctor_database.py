@@ -145,9 +145,9 @@ def test_a_server_that_takes_no_writes_is_a_problem() -> None:
     assert judge_writable(read_only, is_standby=False).status is Status.PROBLEM
 
 
-@pytest.mark.parametrize(("used", "status"), [(1, "ok"), (94, "ok"), (95, "warning"), (100, "warning")])
+@pytest.mark.parametrize(("used", "status"), [(1, "ok"), (93, "ok"), (94, "warning"), (100, "warning")])
 def test_room_for_connections(used: int, status: str) -> None:
-    """Three have to be free beside those kept for administrators."""
+    """Four have to be free beside those kept for administrators."""
     assert judge_connections(SETTINGS, used).status == status
 
 
