@@ -8,7 +8,8 @@ import psycopg
 
 from ingest.database import Connection
 from ingest.errors import ArceauxError, Verdict, describe, judge
-from ingest.transaction import SQL, Batch, copy, raw_rows
+from ingest.raw_tables import SQL, copy, raw_rows
+from ingest.transaction import Batch
 from processors.columns import Records
 from processors.decode import Unfit
 from processors.pgcopy import Column
@@ -33,7 +34,7 @@ async def find_poison(connection: Connection, batch: Batch) -> Sequence[Unfit]:
     """
     found: list[Unfit] = []
     async with connection.transaction(force_rollback=True):
-        for table, readings, columns_of in raw_rows(batch):
+        for table, readings, columns_of in raw_rows(batch.reduced):
             async for bad, error in _bisect(connection, table, partial(columns_of, batch.layout), readings):
                 found.append(Unfit(table, bad, error))
                 if len(found) > _MOST:

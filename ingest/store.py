@@ -28,8 +28,9 @@ from ingest.errors import (
 from ingest.metrics import Metrics
 from ingest.migrate import check_schema, find_server
 from ingest.poison import PoisonError, find_poison
+from ingest.raw_tables import SQL
 from ingest.reapply import reapply
-from ingest.transaction import SQL, Batch, Outcome, Transaction
+from ingest.transaction import Batch, Outcome, Transaction
 from processors.columns import NEVER
 from processors.decode import Unfit
 from processors.gate import Gate

@@ -6,8 +6,8 @@ from typing import Any
 
 from ingest.audit import Audit, audit
 from ingest.database import Connection
+from ingest.raw_tables import SQL
 from ingest.sql import load_queries
-from ingest.transaction import SQL
 from schemas.topics import TABLES, Route, Table
 
 EVENTS = """

@@ -9,8 +9,9 @@ import numpy as np
 from unit.aggregate_reference import LENGTHS, Row, aggregate
 
 from ingest.database import Connection, connect
+from ingest.raw_tables import SQL, RawTable
 from ingest.rollup import Rolled, prepare, roll
-from ingest.transaction import SQL, RawTable, mark_minutes
+from ingest.transaction import mark_minutes
 from processors.pgcopy import Column
 from schemas.topics import ROUTES, Route, Table
 

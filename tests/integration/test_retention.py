@@ -29,8 +29,8 @@ from ingest.database import Connection, connect
 from ingest.errors import Verdict, judge
 from ingest.metrics import Metrics
 from ingest.migrate import HYPERTABLES, find_server, migrate
+from ingest.raw_tables import SQL, RawTable
 from ingest.retention import Retention, Rule, purge_dead_letters, retain, rules_of, try_lock
-from ingest.transaction import SQL, RawTable
 from processors.pgcopy import Column
 from processors.times import from_datetime
 from schemas.settings import Settings
