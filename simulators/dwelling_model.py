@@ -7,13 +7,13 @@ A sensor does not know of consent, so every registered home is simulated.
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from schemas.registry import Registry
 from schemas.topics import Topics
 from simulators.appliances import Appliances
-from simulators.fleet import SensorMessage
+from simulators.fleet import Rota, SensorMessage
 from simulators.residents import AWAY, Resident, local_hour
 from simulators.rooms import Inside, Room, RoomPlan, Surroundings
 from simulators.senml import Reading, cbor_pack, json_pack
@@ -137,7 +137,21 @@ class Home:
         return 10 * math.log10(sum(10 ** (level / 10) for level in levels))
 
 
-class DwellingFleet:
+class _Gateway:
+    """Sends the packs of a home, whose life begins with the first."""
+
+    def __init__(self, topic: str, rng: random.Random, write: Callable[[list[Reading], datetime], bytes]) -> None:
+        self._topic, self._rng, self._write = topic, rng, write
+        self._home: Home | None = None
+
+    def report(self, now: datetime) -> SensorMessage:
+        """Give the home's report as of `now`."""
+        if self._home is None:
+            self._home = Home(now, self._rng)
+        return SensorMessage(self._topic, self._write(self._home.live(now), now))
+
+
+class DwellingFleet(Rota):
     """Every home of a registry, each reporting in its turn; equal registries, seeds and times give equal messages.
 
     In the fleet's own time a home reports every 5 minutes. What it reports follows the time it is asked at: hours of
@@ -146,32 +160,12 @@ class DwellingFleet:
 
     def __init__(self, registry: Registry, topics: Topics, rng: random.Random) -> None:
         # A home of its own randomness: what one does changes nothing in another.
-        self._gateways = [(topics.senml(home.id), random.Random(rng.getrandbits(64))) for home in registry.dwelling]
-        self._homes: list[Home] = []
-        self._told = 0
+        gateways = [
+            _Gateway(topics.senml(home.id), random.Random(rng.getrandbits(64)), _writer(turn))
+            for turn, home in enumerate(registry.dwelling)
+        ]
+        super().__init__([gateway.report for gateway in gateways], _REPORT_MINUTES)
 
-    def __len__(self) -> int:
-        """How many homes there are."""
-        return len(self._gateways)
 
-    @property
-    def announcing(self) -> bool:
-        """Whether some homes have not reported yet."""
-        return self._told < len(self)
-
-    @property
-    def due(self) -> float:
-        """The minutes, in the fleet's own time, at which the next home reports."""
-        return self._told * _REPORT_MINUTES / len(self) if len(self) else math.inf
-
-    def next_message(self, now: datetime) -> SensorMessage:
-        """Give the report, as of `now`, of the home whose turn it is. Raises IndexError where there are no homes."""
-        if not self._gateways:
-            raise IndexError("the registry has no dwellings")
-        turn = self._told % len(self)
-        topic, rng = self._gateways[turn]
-        if turn == len(self._homes):
-            self._homes.append(Home(now, rng))
-        self._told += 1
-        write = cbor_pack if turn % _CBOR_EVERY == _CBOR_EVERY - 1 else json_pack
-        return SensorMessage(topic, write(self._homes[turn].live(now), now))
+def _writer(turn: int) -> Callable[[list[Reading], datetime], bytes]:
+    return cbor_pack if turn % _CBOR_EVERY == _CBOR_EVERY - 1 else json_pack

@@ -1,7 +1,7 @@
 """What a fleet of sensors is to whoever sends its messages. No I/O and no clock."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -31,6 +31,37 @@ class Fleet(Protocol):
 
     def next_message(self, now: datetime) -> SensorMessage:
         """Give the next message, as of `now`. Raises IndexError where there are no sensors."""
+
+
+class Rota:
+    """Speakers that report in turn, each once in so many minutes of the fleet's own time."""
+
+    def __init__(self, speakers: Sequence[Callable[[datetime], SensorMessage]], minutes: float) -> None:
+        self._speakers = speakers
+        self._minutes = minutes
+        self._told = 0
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._speakers)
+
+    @property
+    def announcing(self) -> bool:
+        """Whether some have not reported yet."""
+        return self._told < len(self)
+
+    @property
+    def due(self) -> float:
+        """The minutes, in the fleet's own time, at which the next one reports."""
+        return self._told * self._minutes / len(self) if len(self) else math.inf
+
+    def next_message(self, now: datetime) -> SensorMessage:
+        """Give the report, as of `now`, of the one whose turn it is. Raises IndexError where there is none."""
+        if not self._speakers:
+            raise IndexError("the registry has no dwellings")
+        speaker = self._speakers[self._told % len(self)]
+        self._told += 1
+        return speaker(now)
 
 
 class City:

@@ -4,13 +4,13 @@ As by its default a device tells all that is known of it whenever one thing chan
 """
 
 import json
-import math
 import random
 from datetime import datetime, timedelta
+from functools import partial
 
 from schemas.registry import Registry
 from schemas.topics import Topics
-from simulators.fleet import SensorMessage
+from simulators.fleet import Rota, SensorMessage
 from simulators.weather import daylight, outside_temperature
 
 _EVERY = 6
@@ -76,36 +76,28 @@ class Bridge:
         }
 
 
-class ZigbeeFleet:
+class _Home:
+    """Has a bridge, whose life begins when a device is first asked."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._bridge: Bridge | None = None
+
+    def report(self, topic: str, device: str, now: datetime) -> SensorMessage:
+        """Give the state of a device as of `now`."""
+        if self._bridge is None:
+            self._bridge = Bridge(now, self._rng)
+        return SensorMessage(topic, self._bridge.tell(device, now))
+
+
+class ZigbeeFleet(Rota):
     """The devices of the homes that have some, each reporting in its turn, every 20 minutes of the fleet's own time."""
 
     def __init__(self, registry: Registry, topics: Topics, rng: random.Random) -> None:
-        self._topics = topics
-        self._rngs = {home.id: random.Random(rng.getrandbits(64)) for home in registry.dwelling[::_EVERY]}
-        self._speakers = [(home, device) for home in self._rngs for device in _DEVICES]
-        self._bridges: dict[str, Bridge] = {}
-        self._told = 0
-
-    def __len__(self) -> int:
-        """How many devices there are."""
-        return len(self._speakers)
-
-    @property
-    def announcing(self) -> bool:
-        """Whether some devices have not reported yet."""
-        return self._told < len(self)
-
-    @property
-    def due(self) -> float:
-        """The minutes, in the fleet's own time, at which the next device reports."""
-        return self._told * _REPORT_MINUTES / len(self) if len(self) else math.inf
-
-    def next_message(self, now: datetime) -> SensorMessage:
-        """Give the state, as of `now`, of the device whose turn it is. Raises IndexError where there are none."""
-        if not self._speakers:
-            raise IndexError("the registry has no dwellings")
-        home, device = self._speakers[self._told % len(self)]
-        self._told += 1
-        if home not in self._bridges:
-            self._bridges[home] = Bridge(now, self._rngs[home])
-        return SensorMessage(self._topics.zigbee2mqtt(home, device), self._bridges[home].tell(device, now))
+        homes = [(home.id, _Home(random.Random(rng.getrandbits(64)))) for home in registry.dwelling[::_EVERY]]
+        speakers = [
+            partial(home.report, topics.zigbee2mqtt(name, device), device)
+            for name, home in homes
+            for device in _DEVICES
+        ]
+        super().__init__(speakers, _REPORT_MINUTES)
