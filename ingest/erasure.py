@@ -21,7 +21,8 @@ from ingest.home_tables import DEAD_LETTER, DWELLING, DWELLING_TABLES, LAST_TOLD
 from ingest.sql import load_queries
 
 _SQL: Final = load_queries("erasure.sql")
-_DAY: Final = timedelta(days=1)
+_RAW_PORTION: Final = timedelta(days=1)
+_COMPUTED_PORTION: Final = timedelta(days=7)
 _LETTERS: Final = 10_000
 """Dead letters that are looked at in one transaction."""
 _BETWEEN_TRIES: Final = 0.5
@@ -58,6 +59,7 @@ async def remove(connection: Connection, pseudonym: str, told: Told) -> Removed:
     """Remove everything of a home whose mark is noted."""
     rows: Counter[str] = Counter()
     async with _as_the_one_that_removes(connection):
+        await _withdraw(connection, pseudonym)
         home = await find(connection, pseudonym)
         async for table, number in _parts(connection, pseudonym, home):
             rows[table] += number
@@ -81,10 +83,17 @@ async def _as_the_one_that_removes(connection: Connection) -> AsyncIterator[None
             await connection.execute(_SQL["remove_no_longer"])
 
 
+async def _withdraw(connection: Connection, pseudonym: str) -> None:
+    """Let no figure be computed that rests on a part of what is being removed."""
+    async with connection.transaction():
+        await lock_alone(connection)
+        await connection.execute(_SQL["withdraw"], (pseudonym,))
+
+
 async def _parts(connection: Connection, pseudonym: str, home: Home | None) -> AsyncIterator[tuple[str, int]]:
     sensors = home.sensors if home is not None else ()
     for table in SENSOR_TABLES if sensors else ():
-        async for rows in _days(connection, table, sensors):
+        async for rows in _measured(connection, table, sensors):
             yield table.name, rows
     async for readings in _dead_letters(connection, pseudonym):
         yield DEAD_LETTER, readings
@@ -93,14 +102,15 @@ async def _parts(connection: Connection, pseudonym: str, home: Home | None) -> A
             yield name, rows
 
 
-async def _days(connection: Connection, table: SensorTable, sensors: Sequence[int]) -> AsyncIterator[int]:
-    """Delete the rows of sensors, day by day, each in a transaction of its own."""
+async def _measured(connection: Connection, table: SensorTable, sensors: Sequence[int]) -> AsyncIterator[int]:
+    """Delete the rows of sensors, some days at a time, each in a transaction of its own."""
+    portion = _COMPUTED_PORTION if table.is_computed else _RAW_PORTION
     names = {"table": sql.Identifier(table.name), "time": sql.Identifier(table.time)}
     span = sql.SQL(_SQL["span"]).format(**names)
     row = await (await connection.execute(span)).fetchone()
     day, last = row or (None, None)
     while day is not None and day <= last:
-        following = (day + _DAY).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        following = (day + portion).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         async with connection.transaction():
             await connection.execute(_SQL["take_your_time"])
             await connection.execute(_SQL["no_decompression_limit"])

@@ -50,6 +50,7 @@ _PAUSE_COLUMNS: Final = {
     "began_at": f"when the red button was pressed ({_RFC3339}): nothing is recorded from then on",
     "ended_at": "when it was released; empty while it is on",
 }
+_LIST_COLUMNS: Final = {**_SENSOR_COLUMNS, "pooled": "t where it counts in the figures of the district, else f"}
 _LAST_TOLD_COLUMNS: Final = {**_SENSOR_COLUMNS, "value": "what it told last"}
 _GROUP_COLUMNS: Final = {"month": "first day of the month", "district": "whose figures these are"}
 _LETTER_COLUMNS: Final = {
@@ -138,7 +139,7 @@ class _Exporter:
             columns = {table.time: f"when it was so ({_RFC3339})", **_SENSOR_COLUMNS, **table.columns}
             await self._write_csv(table.file, _measured(table), columns, table.purpose, self._kept(table.retention))
         for name, columns, purpose in (
-            ("sensors", _SENSOR_COLUMNS, "the sensors that are known of the dwelling"),
+            ("sensors", _LIST_COLUMNS, "the sensors that are known of the dwelling"),
             ("last_told", _LAST_TOLD_COLUMNS, "what devices told last, so that a repeat is known"),
             ("groups", _GROUP_COLUMNS, "in which districts' pooled figures the dwelling counts"),
             ("pauses", _PAUSE_COLUMNS, "when the red button was on, so that nothing of that time is recorded"),

@@ -19,8 +19,6 @@ from schemas.units import KINDS, OTHER
 
 Language = Literal["en", "fr"]
 FORMAT_VERSION: Final = 1
-GROUP: Final = 11
-"""The least number of dwellings of which anything is told together."""
 PURPOSES: Final[Mapping[str, str]] = {
     "readings": "retention_dwelling_readings",
     "minutes": "retention_dwelling_minutes",
@@ -70,6 +68,7 @@ class Register:
     made_at: str
     title: str
     introduction: str
+    group: int
     dwellings: str
     districts: tuple[str, ...]
     collected: tuple[Collected, ...]
@@ -87,7 +86,8 @@ def register_of(registry: Registry, settings: Settings, now: datetime, language:
     """Write the register."""
     texts = texts_in(language)
     homes = [home for home in registry.dwelling if home.consent]
-    number = "homes_none" if not homes else "homes_many" if len(homes) >= GROUP else "homes_few"
+    group = settings.privacy_minimum_group
+    number = "homes_none" if not homes else "homes_many" if len(homes) >= group else "homes_few"
     by_district = Counter(home.district for home in homes)
     return Register(
         format_version=FORMAT_VERSION,
@@ -95,8 +95,9 @@ def register_of(registry: Registry, settings: Settings, now: datetime, language:
         made_at=now.date().isoformat(),
         title=texts["title"],
         introduction=_joined(texts["introduction"]),
-        dwellings=texts[number].format(group=GROUP),
-        districts=tuple(sorted(name for name, count in by_district.items() if count >= GROUP)),
+        group=group,
+        dwellings=texts[number].format(group=group),
+        districts=tuple(sorted(name for name, count in by_district.items() if count >= group)),
         collected=tuple(_collected(homes, texts)),
         purposes=tuple(_purpose(name, kept, settings, texts) for name, kept in PURPOSES.items()),
         rights=tuple(texts["rights"].values()),
@@ -112,7 +113,7 @@ def as_json(register: Register) -> dict[str, Any]:
 def as_markdown(register: Register) -> str:
     """Give it for people."""
     texts = texts_in(register.language)
-    districts = texts["districts"].format(group=GROUP, districts=", ".join(register.districts))
+    districts = texts["districts"].format(group=register.group, districts=", ".join(register.districts))
     kinds = [(f"`{row.kind}`", row.meaning, row.unit, row.cadence) for row in register.collected]
     purposes = [(row.what, row.why, row.kept_for, row.readers) for row in register.purposes]
     blocks = [

@@ -43,7 +43,8 @@ GRANTS: Final[Mapping[LiteralString, Granted]] = {
     # Of districts, and of no home: open data.
     **dict.fromkeys(("pooled_step", "pooled_figure"), _PARKING),
     **dict.fromkeys(("worker", "destination", "retained", "pooled_month"), _INSIDE),
-    **dict.fromkeys(("dwelling", "sensor", "dwelling_reading", "last_told", "pause", "dead_letter"), _HOMES),
+    "dwelling": Granted(_NOTHING, frozenset({"SELECT", "UPDATE", "DELETE"})),
+    **dict.fromkeys(("sensor", "dwelling_reading", "last_told", "pause", "dead_letter"), _HOMES),
     **dict.fromkeys(("dwelling_minute", "dwelling_hour", "dwelling_day"), _HOMES),
     **dict.fromkeys(("touched_minute", "pooled_member"), Granted(_NOTHING, frozenset({"SELECT", "UPDATE"}))),
     "removal": Granted(_NOTHING, frozenset({"SELECT", "INSERT"})),

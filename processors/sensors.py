@@ -167,7 +167,9 @@ class Sensors:
 
         A home that was erased gets another id when it is readmitted.
         """
-        self.health.forget(~np.isin(self._sensors["home"][: self._size], list(homes)))
+        gone = ~np.isin(self._sensors["home"][: self._size], list(homes))
+        self.health.forget(gone)
+        self.told.forget(np.flatnonzero(gone))
 
     def stored(self, number: int) -> tuple[str, float, float]:
         """Give the unit that a sensor's values are stored in, and their bounds."""

@@ -40,6 +40,9 @@ SELECT pg_advisory_lock(hashtextextended('arceaux.retention', 0))
 -- name: remove_no_longer
 SELECT pg_advisory_unlock(hashtextextended('arceaux.retention', 0))
 
+-- name: withdraw
+UPDATE dwelling SET consent = false WHERE pseudonym = %s AND consent
+
 -- name: take_your_time
 SET LOCAL statement_timeout = 0;
 SET LOCAL lock_timeout = 0

@@ -35,7 +35,7 @@ ORDER BY sensor.name, sensor.unit, sensor.id
 SELECT month, district FROM pooled_member WHERE dwelling_id = %(home)s ORDER BY month
 
 -- name: sensors
-SELECT name AS sensor, kind, unit FROM sensor WHERE dwelling_id = %(home)s ORDER BY name, unit
+SELECT name AS sensor, kind, unit, pooled FROM sensor WHERE dwelling_id = %(home)s ORDER BY name, unit
 
 -- name: pauses
 SELECT {began_at}, {ended_at} FROM pause

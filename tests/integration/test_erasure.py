@@ -352,7 +352,8 @@ async def test_an_erasure_that_is_killed_is_finished_by_the_next(
         finally:
             process.send_signal(signal.SIGKILL)
             process.communicate()
-    assert len((await held(ask, GONE))["sensor"]) == len(sensors)
+    half = await held(ask, GONE)
+    assert (len(half["sensor"]), half["dwelling"][0]["consent"]) == (len(sensors), False)
     early = await run_command("privacy", "readmit", GONE, settings=service.settings)
     assert (early.returncode, "not finished" in early.stderr) == (1, True)
 

@@ -105,8 +105,11 @@ def test_health_forgets_what_the_sensors_of_an_erased_home_told() -> None:
     sensors.add([Sensor.seen(7, "a", "other", ""), Sensor.seen(8, "a", "other", "")], [71, 81])
     told = records([(0, 0, NOW, number, 21.5) for number in (0, 1)], READING)
     sensors.health.observe(told)
+    sensors.told.adopt(np.array([0, 1]), np.array([21.5, 21.5]))
     sensors.forget_all_but([8])
     held = np.array([array[:2] for array in (sensors.health._value, sensors.health._heard_at)])  # noqa: SLF001 - what is remembered
+    again = sensors.told.judge(told, np.array([True, True]))
+    assert again.is_repeat.tolist() == [False, True]
     assert np.isnan(held[0][0])
     assert held[0][1] == 21.5
     assert held[1][0] < 0 < held[1][1] == NOW

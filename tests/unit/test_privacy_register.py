@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from unit.pages import ROOT
 
-from ingest.privacy_register import GROUP, PURPOSES, Language, as_json, as_markdown, register_of, texts_in
+from ingest.privacy_register import PURPOSES, Language, as_json, as_markdown, register_of, texts_in
 from schemas.registry import Registry, load_registry
 from schemas.settings import Settings
 from schemas.units import KINDS
@@ -18,6 +18,7 @@ RETENTIONS: dict[str, Any] = {
     for number, name in enumerate(name for name in Settings.model_fields if name.startswith("retention_"))
 }
 SETTINGS = Settings.model_construct(**RETENTIONS)
+GROUP = SETTINGS.privacy_minimum_group
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 
