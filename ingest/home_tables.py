@@ -23,7 +23,7 @@ class SensorTable:
     """A table whose rows belong to a sensor by `sensor_id`, many of them, in the order of the column `time`.
 
     What is computed from readings may still be written while a home is being erased. An export has its rows in `file`,
-    and tells what its `columns` mean; `retention` is the setting that says how long rows are kept.
+    and tells what its `columns` mean; `retention` names what of the settings says how long rows are kept.
     """
 
     name: LiteralString
@@ -72,9 +72,9 @@ SENSOR_TABLES: Final = (
         retention="retention_dwelling_readings",
         columns={"value": "what was measured, in the unit of the row; 1 and 0 for true and false"},
     ),
-    _aggregates("minute", "retention_dwelling_minutes"),
-    _aggregates("hour", "retention_dwelling_totals"),
-    _aggregates("day", "retention_dwelling_totals"),
+    _aggregates("minute", "kept_minutes"),
+    _aggregates("hour", "kept_totals"),
+    _aggregates("day", "kept_totals"),
 )
 """What was measured, and what was computed from it."""
 LAST_TOLD: Final = HomeTable("last_told", "sensor_id")

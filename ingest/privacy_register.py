@@ -21,8 +21,8 @@ Language = Literal["en", "fr"]
 FORMAT_VERSION: Final = 1
 PURPOSES: Final[Mapping[str, str]] = {
     "readings": "retention_dwelling_readings",
-    "minutes": "retention_dwelling_minutes",
-    "totals": "retention_dwelling_totals",
+    "minutes": "kept_minutes",
+    "totals": "kept_totals",
     "last_told": "until_erased",
     "pooled": "for_ever",
     "groups": "two_months",
@@ -162,7 +162,7 @@ def _cadence(heartbeats: set[timedelta], texts: Texts) -> str:
 
 def _purpose(name: str, kept: str, settings: Settings, texts: Texts) -> Purpose:
     text = texts["purposes"][name]
-    kept_for = _duration(getattr(settings, kept), texts) if kept in Settings.model_fields else texts[kept]
+    kept_for = _duration(getattr(settings, kept), texts) if hasattr(settings, kept) else texts[kept]
     return Purpose(text["what"], text["why"], kept_for, texts["readers"][text["readers"]])
 
 

@@ -46,17 +46,12 @@ class Rule:
 
 
 def rules_of(settings: Settings) -> tuple[Rule, ...]:
-    """Give the rule of every table that has one, homes first.
-
-    What is rolled is kept no shorter than what it is rolled from: what is late corrects all of it.
-    """
-    minutes = max(settings.retention_dwelling_minutes, settings.retention_dwelling_readings)
-    totals = max(settings.retention_dwelling_totals, minutes)
+    """Give the rule of every table that has one, homes first."""
     return (
         Rule("dwelling_reading", settings.retention_dwelling_readings),
-        Rule("dwelling_minute", minutes, "bucket"),
-        Rule("dwelling_hour", totals, "bucket"),
-        Rule("dwelling_day", totals, "bucket"),
+        Rule("dwelling_minute", settings.kept_minutes, "bucket"),
+        Rule("dwelling_hour", settings.kept_totals, "bucket"),
+        Rule("dwelling_day", settings.kept_totals, "bucket"),
         Rule(_DEAD_LETTER, settings.retention_dead_letters, "received_at"),
         Rule("parking_event", settings.retention_parking),
         Rule("parking_count", settings.retention_parking),

@@ -236,6 +236,16 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, files, dotenv_settings)
 
     @property
+    def kept_minutes(self) -> timedelta:
+        """How long minutes of homes are kept: no shorter than their readings, since what is late corrects both."""
+        return max(self.retention_dwelling_minutes, self.retention_dwelling_readings)
+
+    @property
+    def kept_totals(self) -> timedelta:
+        """How long hours and days of homes are kept: no shorter than their minutes."""
+        return max(self.retention_dwelling_totals, self.kept_minutes)
+
+    @property
     def broker(self) -> BrokerAddress:
         """The broker's address, taken apart."""
         return BrokerAddress(self.broker_url)
