@@ -1,8 +1,9 @@
 """Values that are impossible after the one before: jumps, counters that fall, and what stands for no measurement.
 
-Such a value is suspect and rejected, unless the next one bears it out: so a true step or a new meter costs one
-reading, and a glitch to 0 and back is not stored. Kept by sensor number, in place, for up to a million sensors. It
-begins anew with every process: the first value of a sensor is believed.
+What a device tells itself is judged by all of that; what a gateway tells for its sensors, in SenML, by the last alone:
+there a quantity may have any meaning. A jump or a fall is suspect and rejected, unless the next value bears it out: so
+a true step or a new meter costs one reading, and a glitch to 0 and back is not stored. Kept by sensor number, in place,
+for up to a million sensors. It begins anew with every process: the first value of a sensor is believed.
 """
 
 import math
@@ -26,10 +27,11 @@ _PLACE: Final = 2**32 - 1
 
 
 class Point(NamedTuple):
-    """A value at a time in microseconds."""
+    """A value at a time in microseconds, and whether a device told it itself."""
 
     time: int
     value: float
+    is_of_device: bool = True
 
 
 _NONE: Final = Point(NEVER, math.nan)
@@ -45,6 +47,8 @@ class Limits(NamedTuple):
 
     def fault(self, before: Point, point: Point) -> str | None:
         """Tell what is impossible about a value after another one."""
+        if not point.is_of_device:
+            return None
         move = point.value - before.value
         if self.is_counter and move < 0:
             return FALL
@@ -66,6 +70,15 @@ def limits_of(kind: str, unit: str) -> Limits:
     of_kind = KINDS[kind]
     factor, offset = conversion(of_kind.unit, unit or of_kind.unit)
     return Limits(of_kind.a_minute * factor, of_kind.is_counter, of_kind.blank * factor + offset, of_kind.near * factor)
+
+
+class _Ordered(NamedTuple):
+    """Readings in order of sensor and time."""
+
+    sensor: NDArray[np.int32]
+    time: Int64s
+    value: NDArray[np.float64]
+    is_of_device: NDArray[np.bool_]
 
 
 class Judged(NamedTuple):
@@ -108,27 +121,32 @@ class Jumps:
 
     def forget(self, numbers: NDArray[np.integer]) -> None:
         """Believe nothing of sensors any more, whose values are in another unit now."""
-        self._time[numbers], self._value[numbers] = _NONE
+        self._time[numbers], self._value[numbers] = _NONE.time, _NONE.value
         self._is_suspect[numbers] = False
         for number in numbers.tolist():
             self._suspects.pop(number, None)
 
-    def judge(self, readings: Records) -> Judged:
-        """Judge distinct READING records in order of time. What is older than the last value believed passes."""
+    def judge(self, readings: Records, is_of_device: NDArray[np.bool_]) -> Judged:
+        """Judge distinct READING records in order of time. What is older than the last value believed passes.
+
+        `is_of_device`, of the same shape, tells those that a device told itself.
+        """
         order = self._find_judged(readings)
         if not len(order):
             return NOTHING_JUDGED
         sensor, time, value = (readings[name][order] for name in ("sensor", "time", "value"))
+        of_device = is_of_device[order]
         begins = np.flatnonzero(np.append(True, sensor[1:] != sensor[:-1]))
         lasts = np.append(begins[1:], len(order)) - 1
         judged = Judged({}, sensor[begins], time[lasts], value[lasts], {})
         faults: dict[int, str] = {}
         suspects: dict[int, Point | None] = {}
-        odd = self._find_odd(sensor, time, value, begins)
+        odd = self._find_odd(_Ordered(sensor, time, value, of_device), begins)
         for group in np.unique(np.searchsorted(begins, odd, side="right") - 1).tolist():
             part, number = slice(begins[group], lasts[group] + 1), judged.sensors[group].item()
-            points = [Point(*pair) for pair in zip(time[part].tolist(), value[part].tolist(), strict=True)]
-            found, (judged.times[group], judged.values[group]), suspects[number] = self._follow(number, points)
+            columns = (column[part].tolist() for column in (time, value, of_device))
+            points = [Point(*row) for row in zip(*columns, strict=True)]
+            found, (judged.times[group], judged.values[group], _), suspects[number] = self._follow(number, points)
             faults |= {place: fault for place, fault in zip(order[part].tolist(), found, strict=True) if fault}
         return judged._replace(faults=faults, suspects=suspects)
 
@@ -152,16 +170,16 @@ class Jumps:
         # Both in one number: to sort that is several times faster than to sort places by sensors.
         return np.sort((sensors.astype(np.int64) << 32 | places)[~is_late]) & _PLACE
 
-    def _find_odd(
-        self, sensor: NDArray[np.int32], time: Int64s, value: NDArray[np.float64], begins: Int64s
-    ) -> NDArray[np.int64]:
-        """Give the places of readings to look at more closely, of columns in order of sensor and time."""
+    def _find_odd(self, readings: _Ordered, begins: Int64s) -> NDArray[np.int64]:
+        """Give the places of readings to look at more closely."""
+        sensor, time, value, is_of_device = readings
         before = np.empty_like(value), np.empty_like(time)
         before[0][1:], before[1][1:] = value[:-1], time[:-1]
         before[0][begins], before[1][begins] = self._value[sensor[begins]], self._time[sensor[begins]]
         row, move = self._row[sensor], value - before[0]
         is_odd = np.abs(move) > self._a_minute[row] * np.maximum((time - before[1]) / _MINUTE, 1.0)
         is_odd |= (move < 0) & self._is_counter[row]
+        is_odd &= is_of_device
         is_odd |= value == self._blank[row]
         return np.flatnonzero(is_odd | self._is_suspect[sensor])
 

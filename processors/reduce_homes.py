@@ -14,6 +14,7 @@ from schemas.reasons import Reason
 from schemas.topics import ROUTES, Route, Table
 
 _ZIGBEE2MQTT: Final = ROUTES.index(Route.ZIGBEE2MQTT)
+_SENML: Final = ROUTES.index(Route.SENML)
 _NOTHING_TOLD: Final = Told(np.empty(0, np.bool_), np.empty(0, np.int32), np.empty(0))
 
 
@@ -41,7 +42,7 @@ def reduce_homes(homes: Homes, decoded: Decoded, *, is_replay: bool) -> ReducedH
     if decoded.messages[Route.ZIGBEE2MQTT]:
         readings, told = _without_repeats(homes, decoded, readings)
     readings = distinct(readings)
-    judged = homes.sensors.jumps.judge(readings)
+    judged = homes.sensors.jumps.judge(readings, decoded.routes_of(readings) != _SENML)
     if not judged.faults:
         return ReducedHomes(readings, (), told, judged)
     is_good = np.ones(len(readings), dtype=bool)

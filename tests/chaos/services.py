@@ -15,6 +15,7 @@ _IN_ITS_START = 0.5
 _LOCKS = """
 SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
 WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND datname = current_database()
+  AND classid::bigint << 32 | objid::bigint = hashtextextended('arceaux.publisher', 0)
 """
 _LOCK_SECONDS = 20
 """After which a frozen publisher has certainly lost its lock."""
