@@ -60,6 +60,7 @@ async def replay(running: Service, directory: Path, *options: str) -> int:
     return int(ended.stdout.split()[0])
 
 
+@pytest.mark.one_server
 async def test_every_fact_of_the_archive_is_stored_once(running: Service, ask: Callable[..., Any]) -> None:
     """Truncated polls, padded numbers and a total that flips; a second run adds nothing."""
     directory = archive("montpellier/polls_2023-01")
@@ -75,6 +76,7 @@ async def test_every_fact_of_the_archive_is_stored_once(running: Service, ask: C
     assert (await run_command("audit", settings=running.settings)).returncode == 0
 
 
+@pytest.mark.one_server
 async def test_figures_are_the_last_polls_when_shifted_to_now(
     running: Service, broker: Mosquitto, ask: Callable[..., Any]
 ) -> None:

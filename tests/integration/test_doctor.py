@@ -333,6 +333,7 @@ async def test_topics_that_lead_nowhere_are_told_and_homes_only_counted(broker: 
 
 
 @ON_ONE_KIND
+@pytest.mark.one_server
 async def test_dead_letters_and_a_service_that_is_away_are_told(
     service: Service, service_settings: dict[str, str], broker: Mosquitto, ask: Callable[..., Any]
 ) -> None:

@@ -158,6 +158,7 @@ async def test_no_plain_id_is_left_anywhere(running: Service, broker: Mosquitto,
     assert (await run_command("audit", settings=running.settings)).returncode == 0
 
 
+@pytest.mark.one_server
 async def test_homes_without_a_key_are_refused_at_the_start(service_settings: dict[str, str], tmp_path: Path) -> None:
     """With exit status 2, before any connection, saying how to make one."""
     nowhere = {"ARCEAUX_BROKER_URL": "mqtt://127.0.0.1:1", "ARCEAUX_DATABASE_URL": "postgresql://127.0.0.1:1/none"}

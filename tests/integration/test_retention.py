@@ -201,6 +201,7 @@ def passing_errors() -> Iterator[None]:
         assert judge(error, 1) is Verdict.RETRY, error  # noqa: PT017 - others are borne
 
 
+@pytest.mark.one_server
 async def test_the_service_removes_what_is_past_its_time(
     service: Service, broker: Mosquitto, database_url: str, ask: Callable[..., Any]
 ) -> None:
