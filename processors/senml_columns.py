@@ -6,7 +6,7 @@ What is wrong with a record is a fault of that record, and of those that a fault
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, compress, repeat
 from operator import itemgetter
 from typing import Any, Final
 
@@ -134,7 +134,8 @@ class _Resolver:
             try:
                 found = (np.arange(self._size), list(map(get, self._records)))
             except KeyError:
-                holders = [index for index, record in enumerate(self._records) if label in record]
+                has = map(dict.__contains__, self._records, repeat(label))
+                holders = list(compress(range(self._size), has))
                 found = (np.array(holders), [get(self._records[index]) for index in holders])
             self._columns[label] = found
         return self._columns[label]
