@@ -13,7 +13,7 @@ from ingest.cli_common import Json, duration_of, registry_of, run, settings_in_f
 from schemas.settings import unknown_settings
 
 if TYPE_CHECKING:
-    from ingest.doctor_report import Check
+    from ingest.doctor.report import Check
 
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "problem": "red", "unknown": "cyan", None: None}
 
@@ -27,8 +27,8 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check broker, database, clock, registry and traffic, and say what to do; exit status 1 for a problem."""
-    from ingest.doctor import Options, examine
-    from ingest.doctor_report import has_problem
+    from ingest.doctor.examine import Options, examine
+    from ingest.doctor.report import has_problem
 
     settings = settings_in_force()
     registry = registry_of(settings)
@@ -44,7 +44,7 @@ def doctor(
 
 def _print(checks: "Sequence[Check]") -> None:
     """Write checks for people: in colour and wrapped where that is a terminal."""
-    from ingest.doctor_report import STATUS_WIDTH, lines, summary
+    from ingest.doctor.report import STATUS_WIDTH, lines, summary
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for status, line in lines(checks, width):

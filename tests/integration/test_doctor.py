@@ -20,9 +20,9 @@ from harness.judge import assert_figures
 from harness.service import Service, run_command
 from harness.waiting import eventually
 
-from ingest.doctor_database import judge_server
-from ingest.doctor_query import ask_server, ask_tables
-from ingest.doctor_visit import Visit
+from ingest.doctor.database import judge_server
+from ingest.doctor.query import ask_server, ask_tables
+from ingest.doctor.visit import Visit
 from ingest.migrate import HYPERTABLES, migrate
 from schemas.reasons import EXPLANATIONS, Reason
 from schemas.settings import BrokerAddress

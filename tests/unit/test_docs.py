@@ -222,7 +222,7 @@ def logged_events() -> set[str]:
     levels = {"debug", "info", "warning", "error", "exception", "critical"}
     return {
         call.args[0].value
-        for path in sorted((ROOT / "ingest").glob("*.py"))
+        for path in sorted((ROOT / "ingest").rglob("*.py"))
         for call in ast.walk(ast.parse(text(path)))
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Attribute)

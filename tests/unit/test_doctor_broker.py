@@ -5,7 +5,7 @@ from dataclasses import replace
 import mqtt5
 import pytest
 
-from ingest.doctor_broker import (
+from ingest.doctor.broker import (
     QUEUE_PROBE,
     BrokerFacts,
     judge_abilities,
@@ -21,7 +21,7 @@ from ingest.doctor_broker import (
     judge_version,
     judge_write_rights,
 )
-from ingest.doctor_report import Status, has_problem
+from ingest.doctor.report import Status, has_problem
 
 GRANTED = mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE
 SOUND = BrokerFacts(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.doctor_database import (
+from ingest.doctor.database import (
     ServerFacts,
     judge_clock,
     judge_connections,
@@ -18,7 +18,7 @@ from ingest.doctor_database import (
     judge_server,
     judge_writable,
 )
-from ingest.doctor_report import Status
+from ingest.doctor.report import Status
 from ingest.migrate import HYPERTABLES, Server, migrations
 
 SETTINGS = {

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.doctor_report import (
+from ingest.doctor.report import (
     STATUS_WIDTH,
     Status,
     has_problem,

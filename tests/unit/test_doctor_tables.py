@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.doctor_report import Status
-from ingest.doctor_tables import (
+from ingest.doctor.report import Status
+from ingest.doctor.tables import (
     DeadLetters,
     TableFacts,
     Worker,

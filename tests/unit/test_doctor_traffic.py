@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.doctor_report import Status
-from ingest.doctor_traffic import KnownTopics, Traffic, judge_noise, judge_topics, judge_traffic
+from ingest.doctor.report import Status
+from ingest.doctor.traffic import KnownTopics, Traffic, judge_noise, judge_topics, judge_traffic
 from schemas.registry import Registry
 from schemas.topics import Topics
 

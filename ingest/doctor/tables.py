@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ingest.doctor_report import Check, ok, plural, problem, some, warning
+from ingest.doctor.report import Check, ok, plural, problem, some, warning
 from schemas.live import SensorState
 from schemas.reasons import EXPLANATIONS, Reason
 from schemas.registry import CarPark, Registry

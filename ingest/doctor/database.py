@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ingest.doctor_report import Check, ok, plural, problem, some, unknown, warning
+from ingest.doctor.report import Check, ok, plural, problem, some, unknown, warning
 from ingest.migrate import HYPERTABLES, Server, migrations, version_numbers
 
 _CONFIGURATION: Final = "postgresql.conf"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from statistics import median_low
 from typing import Final, Self
 
-from ingest.doctor_report import Check, ok, plural, shown, some, unknown, warning
+from ingest.doctor.report import Check, ok, plural, shown, some, unknown, warning
 from processors.devices import Devices
 from processors.privacy import NOBODY
 from schemas.registry import Registry

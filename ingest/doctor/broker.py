@@ -6,7 +6,7 @@ from typing import Final
 
 import mqtt5
 
-from ingest.doctor_report import Check, ok, plural, problem, unknown, warning
+from ingest.doctor.report import Check, ok, plural, problem, unknown, warning
 from ingest.migrate import version_numbers
 from ingest.mqtt import KEEP_ALIVE, MAX_PACKET_SIZE, SESSION_EXPIRY
 

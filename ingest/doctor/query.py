@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, Final, LiteralString
 
 from ingest.database import Connection
-from ingest.doctor_database import ServerFacts
-from ingest.doctor_tables import DeadLetters, TableFacts, Worker
+from ingest.doctor.database import ServerFacts
+from ingest.doctor.tables import DeadLetters, TableFacts, Worker
 from ingest.migrate import columnstore_policies, find_server, hypertables_of, is_extension_available, schema_version
 from ingest.sql import load_queries
 from schemas.reasons import Reason

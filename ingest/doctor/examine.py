@@ -1,7 +1,6 @@
-"""`arceaux doctor`: looks at broker, database, clock, registry and traffic, and says what to do.
+"""The whole examination, from the first look at the broker to the last check.
 
-Looking is apart from judging: doctor_inquiry and doctor_query ask; doctor_broker, doctor_database, doctor_tables and
-doctor_traffic judge what they were told.
+Looking is apart from judging: inquiry and query ask; broker, database, tables and traffic judge what they were told.
 """
 
 import asyncio
@@ -12,15 +11,15 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from ingest.database import Connection, connect
-from ingest.doctor_broker import judge_broker, judge_refused, judge_unreached
-from ingest.doctor_database import judge_absent, judge_server, judge_unasked
-from ingest.doctor_inquiry import Inquiry
-from ingest.doctor_progress import listening
-from ingest.doctor_query import ask_server, ask_tables
-from ingest.doctor_report import Check, ok, plural, problem, some, warning
-from ingest.doctor_tables import TableFacts, judge_stall, judge_tables
-from ingest.doctor_traffic import KnownTopics, Traffic, judge_traffic
-from ingest.doctor_visit import UNREACHED, RefusedVisitError
+from ingest.doctor.broker import judge_broker, judge_refused, judge_unreached
+from ingest.doctor.database import judge_absent, judge_server, judge_unasked
+from ingest.doctor.inquiry import Inquiry
+from ingest.doctor.progress import listening
+from ingest.doctor.query import ask_server, ask_tables
+from ingest.doctor.report import Check, ok, plural, problem, some, warning
+from ingest.doctor.tables import TableFacts, judge_stall, judge_tables
+from ingest.doctor.traffic import KnownTopics, Traffic, judge_traffic
+from ingest.doctor.visit import UNREACHED, RefusedVisitError
 from ingest.errors import describe
 from ingest.keys import privacy_of
 from schemas.faults import ConfigurationError

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ingest.doctor_report import plural
-from ingest.doctor_traffic import Traffic
+from ingest.doctor.report import plural
+from ingest.doctor.traffic import Traffic
 
 _LOOKS_PER_SECOND = 4
 

@@ -13,9 +13,9 @@ from typing import Final
 import mqtt5
 
 from ingest.connection import ConnectionFailedError
-from ingest.doctor_broker import QUEUE_PROBE, BrokerFacts
-from ingest.doctor_traffic import Traffic
-from ingest.doctor_visit import Visit
+from ingest.doctor.broker import QUEUE_PROBE, BrokerFacts
+from ingest.doctor.traffic import Traffic
+from ingest.doctor.visit import Visit
 from ingest.mqtt import KEEP_ALIVE, SESSION_EXPIRY
 from schemas.settings import BrokerAddress, Settings
 from schemas.topics import Topics

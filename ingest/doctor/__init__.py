@@ -1,0 +1,1 @@
+"""`arceaux doctor`: looks at broker, database, clock, registry and traffic, and says what to do."""
