@@ -4,6 +4,8 @@ What a device tells itself is judged by all of that; what a gateway tells for it
 there a quantity may have any meaning. A jump or a fall is suspect and rejected, unless the next value bears it out: so
 a true step or a new meter costs one reading, and a glitch to 0 and back is not stored. Kept by sensor number, in place,
 for up to a million sensors. It begins anew with every process: the first value of a sensor is believed.
+
+What was rejected is rejected again when its message comes again, however late: so many facts are remembered.
 """
 
 import math
@@ -24,6 +26,11 @@ FALL: Final = "v: a counter fell, which the next value has to bear out"
 BLANK: Final = "v: what a sensor of this kind says when it has not measured"
 _MINUTE: Final = 60_000_000
 _PLACE: Final = 2**32 - 1
+_MOST_REJECTED: Final = 10_000
+"""Facts that are remembered as rejected; about 2 MB."""
+
+Fact = tuple[int, int, float]
+"""Sensor, time and value."""
 
 
 class Point(NamedTuple):
@@ -85,7 +92,7 @@ class Judged(NamedTuple):
     """What came of a batch: what is wrong with suspect readings, by their places in it.
 
     `times` and `values` are the last ones of `sensors` to believe from now on; `suspects` those of sensors that were
-    looked at more closely, None for none.
+    looked at more closely, None for none. `rejected` are the facts of the faults.
     """
 
     faults: Mapping[int, str]
@@ -93,23 +100,27 @@ class Judged(NamedTuple):
     times: Int64s
     values: NDArray[np.float64]
     suspects: Mapping[int, Point | None]
+    rejected: Mapping[Fact, str]
 
 
-NOTHING_JUDGED: Final = Judged({}, np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0), {})
+NOTHING_JUDGED: Final = Judged({}, np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0), {}, {})
 
 
 class Jumps:
-    """The last value believed of every sensor whose kind has limits, and the suspects."""
+    """The last value believed of every sensor whose kind has limits, the suspects, and what was rejected."""
 
     def __init__(self) -> None:
         self._limits = [_NO_LIMITS]
         self._a_minute, self._is_counter, self._blank = _columns(self._limits)
-        # By sensor: the row of its limits, 0 for none; the last value believed, and its time; whether it has a suspect.
+        # By sensor: the row of its limits, 0 for none; the last value believed, and its time; whether it has a suspect;
+        # whether any fact of it was ever rejected.
         self._row = np.empty(0, dtype=np.uint8)
         self._time = np.empty(0, dtype=np.int64)
         self._value = np.empty(0, dtype=np.float64)
         self._is_suspect = np.empty(0, dtype=bool)
         self._suspects: dict[int, Point] = {}
+        self._was_rejected = np.empty(0, dtype=bool)
+        self._rejected: dict[Fact, str] = {}
 
     def expect(self, numbers: Sequence[int], limits: Sequence[Limits]) -> None:
         """Set by what sensors are judged."""
@@ -125,21 +136,24 @@ class Jumps:
         self._is_suspect[numbers] = False
         for number in numbers.tolist():
             self._suspects.pop(number, None)
+        if gone := set(numbers.tolist()):
+            self._rejected = {fact: fault for fact, fault in self._rejected.items() if fact[0] not in gone}
 
     def judge(self, readings: Records, is_of_device: NDArray[np.bool_]) -> Judged:
-        """Judge distinct READING records in order of time. What is older than the last value believed passes.
+        """Judge distinct READING records in order of time.
 
-        `is_of_device`, of the same shape, tells those that a device told itself.
+        What is older than the last value believed passes, unless it was rejected before. `is_of_device`, of the shape
+        of the readings, tells those that a device told itself.
         """
-        order = self._find_judged(readings)
+        order, late = self._find_judged(readings)
+        faults = self._find_rejected(readings, late)
         if not len(order):
-            return NOTHING_JUDGED
+            return NOTHING_JUDGED._replace(faults=faults)
         sensor, time, value = (readings[name][order] for name in ("sensor", "time", "value"))
         of_device = is_of_device[order]
         begins = np.flatnonzero(np.append(True, sensor[1:] != sensor[:-1]))
         lasts = np.append(begins[1:], len(order)) - 1
-        judged = Judged({}, sensor[begins], time[lasts], value[lasts], {})
-        faults: dict[int, str] = {}
+        judged = Judged({}, sensor[begins], time[lasts], value[lasts], {}, {})
         suspects: dict[int, Point | None] = {}
         odd = self._find_odd(_Ordered(sensor, time, value, of_device), begins)
         for group in np.unique(np.searchsorted(begins, odd, side="right") - 1).tolist():
@@ -148,7 +162,8 @@ class Jumps:
             points = [Point(*row) for row in zip(*columns, strict=True)]
             found, (judged.times[group], judged.values[group], _), suspects[number] = self._follow(number, points)
             faults |= {place: fault for place, fault in zip(order[part].tolist(), found, strict=True) if fault}
-        return judged._replace(faults=faults, suspects=suspects)
+        rejected = {_fact(readings[place]): fault for place, fault in faults.items()}
+        return judged._replace(faults=faults, suspects=suspects, rejected=rejected)
 
     def adopt(self, judged: Judged) -> None:
         """Believe what was judged, once it is stored."""
@@ -159,16 +174,26 @@ class Jumps:
                 self._suspects.pop(number, None)
             else:
                 self._suspects[number] = suspect
+        self._rejected |= judged.rejected
+        self._was_rejected[[sensor for sensor, _, _ in judged.rejected]] = True
+        for fact in list(self._rejected)[: max(len(self._rejected) - _MOST_REJECTED, 0)]:
+            del self._rejected[fact]
 
-    def _find_judged(self, readings: Records) -> Int64s:
-        """Give the places of readings that can be judged at all, in order of sensor and time."""
+    def _find_judged(self, readings: Records) -> tuple[Int64s, Int64s]:
+        """Give the places of readings that can be judged, in order of sensor and time, and of those that are late."""
         sensors = np.ascontiguousarray(readings["sensor"])
         self._grow(int(sensors.max(initial=-1)) + 1)
         places = np.flatnonzero(self._row[sensors])
         sensors = sensors[places]
         is_late = readings["time"][places] < self._time[sensors]
         # Both in one number: to sort that is several times faster than to sort places by sensors.
-        return np.sort((sensors.astype(np.int64) << 32 | places)[~is_late]) & _PLACE
+        judged = np.sort((sensors.astype(np.int64) << 32 | places)[~is_late]) & _PLACE
+        return judged, places[is_late & self._was_rejected[sensors]]
+
+    def _find_rejected(self, readings: Records, places: Int64s) -> dict[int, str]:
+        """Give what is wrong with readings that were rejected before, by their places."""
+        faults = {place: self._rejected.get(_fact(readings[place])) for place in places.tolist()}
+        return {place: fault for place, fault in faults.items() if fault}
 
     def _find_odd(self, readings: _Ordered, begins: Int64s) -> NDArray[np.int64]:
         """Give the places of readings to look at more closely."""
@@ -190,6 +215,9 @@ class Jumps:
         suspect = self._suspects.get(number)
         faults: list[str | None] = []
         for point in points:
+            if known := self._rejected.get((number, point.time, point.value)):
+                faults.append(known)
+                continue
             fault = limits.fault(believed, point)
             if fault and suspect and point.time > suspect.time and not limits.fault(suspect, point):
                 fault = None
@@ -210,9 +238,14 @@ class Jumps:
             self._time = np.append(self._time, np.full(more, _NONE.time))
             self._value = np.append(self._value, np.full(more, _NONE.value))
             self._is_suspect = np.append(self._is_suspect, np.zeros(more, dtype=bool))
+            self._was_rejected = np.append(self._was_rejected, np.zeros(more, dtype=bool))
 
 
 def _columns(limits: Sequence[Limits]) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
     """Give how far values move in a minute, which are counters, and what stands for no value, by row."""
     a_minute, is_counter, blank, _ = zip(*limits, strict=True)
     return np.array(a_minute), np.array(is_counter), np.array(blank)
+
+
+def _fact(reading: np.void) -> Fact:
+    return reading["sensor"].item(), reading["time"].item(), reading["value"].item()

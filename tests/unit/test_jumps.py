@@ -11,6 +11,7 @@ from unit.households import pack, paused
 from unit.live_homes import ROOMY, LiveHomes
 from unit.worlds import DAY, GATE, HOUR, MINUTE, NOW, SECOND, TOPICS, deliver
 
+from processors import jumps
 from processors.columns import READING
 from processors.dead_letters import dead_letters
 from processors.gate import Gate, Pause
@@ -124,6 +125,41 @@ def test_a_suspect_that_comes_again_does_not_bear_itself_out() -> None:
     assert judged(homes, *told("energy", (61, 0))) == "."
 
 
+@pytest.mark.parametrize(
+    ("name", "points", "expected"),
+    [
+        ("temperature", [(0, 20), (1, 70), (2, 20)], ".j."),
+        ("temperature", [(0, 20), (1, 85), (2, 20)], ".b."),
+        ("temperature", [(0, 20), (1, 60), (2, 61)], ".j."),
+        ("energy", [(0, 80), (60, 0), (61, 80.1)], ".f."),
+        ("energy", [(0, 80), (60, 0.1), (61, 0), (62, 80.1)], ".ff."),
+    ],
+)
+def test_what_was_rejected_is_rejected_when_its_message_comes_again(
+    name: str, points: list[tuple[float, float]], expected: str
+) -> None:
+    """However late, and in whatever batches."""
+    homes = LiveHomes()
+    assert judged(homes, *told(name, *points)) == expected
+    assert judged(homes, *told(name, *points)) == expected
+    assert "".join(judged(homes, *told(name, point)) for point in reversed(points)) == expected[::-1]
+
+
+def test_of_what_was_rejected_only_so_much_is_remembered() -> None:
+    """The oldest is forgotten: memory is bounded, whatever devices tell. A sensor forgotten leaves nothing."""
+    homes = LiveHomes()
+    glitches = told("energy", *((60 + at, 10_000 + at * 1000) for at in range(3)))
+    assert judged(homes, *told("energy", (0, 80))) == "."
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jumps, "_MOST_REJECTED", 2)
+        assert judged(homes, *glitches) == "jjj"
+    assert judged(homes, *told("energy", (70, 80.1))) == "."
+    assert judged(homes, *glitches) == ".jj"
+    sensors = homes.household.layout.homes.sensors
+    sensors.jumps.forget(np.arange(len(sensors)))
+    assert judged(homes, glitches[2]) == "."
+
+
 def test_the_cache_of_a_bridge_does_not_bear_a_suspect_out() -> None:
     """The 0 that a plug's cache repeats beside another power is not told a second time."""
 
@@ -202,8 +238,8 @@ def test_nothing_is_kept_of_a_suspect_of_a_home_with_a_pause() -> None:
 
 def test_many_sensors_are_judged_apart() -> None:
     """A thousand that are well beside one that jumps, in any order."""
-    jumps = Jumps()
-    jumps.expect(
+    of_all = Jumps()
+    of_all.expect(
         range(1000), [limits_of("temperature" if n % 2 else "co2", "Cel" if n % 2 else "ppm") for n in range(1000)]
     )
     readings = np.zeros(3000, dtype=READING)
@@ -212,7 +248,7 @@ def test_many_sensors_are_judged_apart() -> None:
     readings["value"] = 20
     (wrong,) = np.flatnonzero((readings["sensor"] == 501) & (readings["time"] == NOW + MINUTE))
     readings["value"][wrong] = 99
-    judged = jumps.judge(readings, np.ones(len(readings), dtype=bool))
+    judged = of_all.judge(readings, np.ones(len(readings), dtype=bool))
     assert judged.faults == {wrong: JUMP}
     assert judged.sensors.tolist() == list(range(1, 1000, 2))
     assert judged.values.tolist() == [20] * 500
