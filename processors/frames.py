@@ -15,7 +15,7 @@ from processors.columns import NEVER, NO_FRAME, Records
 
 Int64s = NDArray[np.int64]
 
-_SENT_AGAIN_WITHIN: Final = 3_600_000_000
+SENT_AGAIN_WITHIN: Final = 3_600_000_000
 """Microseconds: eight tries at the slowest data rate and the duty cycle of Europe take less."""
 
 
@@ -49,7 +49,7 @@ def observe(state: Frames, events: Records) -> Told:
     # One after the other: LoRaWAN devices speak seldom, and of few messages a batch is one of theirs.
     for index in of_frames.tolist():
         spot, frame, time = (events[name][index] for name in ("spot", "frame", "time"))
-        if frame == after.newest[spot] and abs(time - after.at[spot]) <= _SENT_AGAIN_WITHIN:
+        if frame == after.newest[spot] and abs(time - after.at[spot]) <= SENT_AGAIN_WITHIN:
             is_new[index] = False
         elif time > after.at[spot]:
             after.newest[spot], after.at[spot] = frame, time

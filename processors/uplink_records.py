@@ -7,7 +7,7 @@ from processors import senml, uplinks
 from processors.properties import properties_of
 from processors.senml_columns import RELATIVE_BELOW
 from processors.times import to_micros
-from processors.uplinks import to_number
+from processors.uplinks import Uplink, to_number
 from schemas.topics import Route
 
 _HISTORY: Final = "history"
@@ -19,16 +19,16 @@ _INFINITE: Final = (float("inf"), -float("inf"))
 Fields = Mapping[str, Any]
 
 
-def read(route: Route, payload: bytes, device: str) -> list[senml.Record]:
-    """Give the readings of an uplink; one that is refused stands for an uplink with nothing to store.
+def read(route: Route, payload: bytes, device: str) -> tuple[list[senml.Record], Uplink | None]:
+    """Give the readings of an uplink, and itself; one that is refused stands for an uplink with nothing to store.
 
     Raises RejectedError for what is no uplink, and for one with a payload that nobody has decoded.
     """
     uplink = uplinks.parse(route, payload)
     if uplink is None or uplink.fields is None:
-        return [_refused(device)]
+        return [_refused(device)], uplink
     now = {} if uplink.time is None else {"t": _seconds(uplink.time)}
-    return list(_records(uplink.fields, now, device)) or [_refused(device)]
+    return list(_records(uplink.fields, now, device)) or [_refused(device)], uplink
 
 
 def _records(fields: Fields, time: senml.Record, device: str) -> Iterator[senml.Record]:
