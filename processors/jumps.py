@@ -44,6 +44,27 @@ class Point(NamedTuple):
 _NONE: Final = Point(NEVER, math.nan)
 
 
+class Suspects(NamedTuple):
+    """What was rejected of a sensor since its last value believed, and may be borne out.
+
+    The last `jump`, or fall; and the first `blank`, a value that stands for none.
+    """
+
+    jump: Point | None = None
+    blank: Point | None = None
+
+    def add(self, point: Point, fault: str) -> "Suspects":
+        """Give them with another one."""
+        return self._replace(blank=self.blank or point) if fault == BLANK else self._replace(jump=point)
+
+    def are_repeated_by(self, time: int, value: float) -> bool:
+        """Tell whether one of them is told again after a minute."""
+        return any(one and one.value == value and time - one.time >= _MINUTE for one in self)
+
+
+_NO_SUSPECTS: Final = Suspects()
+
+
 class Limits(NamedTuple):
     """What can follow a value, in the unit of the sensor; see `schemas.units.Kind`."""
 
@@ -60,6 +81,16 @@ class Limits(NamedTuple):
         if self.is_counter and move < 0:
             return FALL
         return JUMP if abs(move) > self.a_minute * max((point.time - before.time) / _MINUTE, 1.0) else None
+
+    def judge(self, before: Point, suspects: Suspects, point: Point) -> str | None:
+        """Tell what is wrong with a value after another one, unless it bears a suspect out."""
+        if self.is_blank(before, point):
+            return None if suspects.are_repeated_by(point.time, point.value) else BLANK
+        fault, suspect = self.fault(before, point), suspects.jump
+        # A clock may stand still: what bears out is another fact, not a later one.
+        if fault and suspect and point.time >= suspect.time and point[:2] != suspect[:2]:
+            return self.fault(suspect, point) and fault
+        return fault
 
     def is_blank(self, before: Point, point: Point) -> bool:
         """Tell whether a value stands for none. A sensor that was close to it before may have measured it."""
@@ -92,14 +123,14 @@ class Judged(NamedTuple):
     """What came of a batch: what is wrong with suspect readings, by their places in it.
 
     `times` and `values` are the last ones of `sensors` to believe from now on; `suspects` those of sensors that were
-    looked at more closely, None for none. `rejected` are the facts of the faults.
+    looked at more closely. `rejected` are the facts of the faults.
     """
 
     faults: Mapping[int, str]
     sensors: NDArray[np.int32]
     times: Int64s
     values: NDArray[np.float64]
-    suspects: Mapping[int, Point | None]
+    suspects: Mapping[int, Suspects]
     rejected: Mapping[Fact, str]
 
 
@@ -118,7 +149,7 @@ class Jumps:
         self._time = np.empty(0, dtype=np.int64)
         self._value = np.empty(0, dtype=np.float64)
         self._is_suspect = np.empty(0, dtype=bool)
-        self._suspects: dict[int, Point] = {}
+        self._suspects: dict[int, Suspects] = {}
         self._was_rejected = np.empty(0, dtype=bool)
         self._rejected: dict[Fact, str] = {}
 
@@ -154,7 +185,7 @@ class Jumps:
         begins = np.flatnonzero(np.append(True, sensor[1:] != sensor[:-1]))
         lasts = np.append(begins[1:], len(order)) - 1
         judged = Judged({}, sensor[begins], time[lasts], value[lasts], {}, {})
-        suspects: dict[int, Point | None] = {}
+        suspects: dict[int, Suspects] = {}
         odd = self._find_odd(_Ordered(sensor, time, value, of_device), begins)
         for group in np.unique(np.searchsorted(begins, odd, side="right") - 1).tolist():
             part, number = slice(begins[group], lasts[group] + 1), judged.sensors[group].item()
@@ -168,12 +199,12 @@ class Jumps:
     def adopt(self, judged: Judged) -> None:
         """Believe what was judged, once it is stored."""
         self._time[judged.sensors], self._value[judged.sensors] = judged.times, judged.values
-        for number, suspect in judged.suspects.items():
-            self._is_suspect[number] = suspect is not None
-            if suspect is None:
+        for number, suspects in judged.suspects.items():
+            self._is_suspect[number] = suspects != _NO_SUSPECTS
+            if suspects == _NO_SUSPECTS:
                 self._suspects.pop(number, None)
             else:
-                self._suspects[number] = suspect
+                self._suspects[number] = suspects
         self._rejected |= judged.rejected
         self._was_rejected[[sensor for sensor, _, _ in judged.rejected]] = True
         for fact in list(self._rejected)[: max(len(self._rejected) - _MOST_REJECTED, 0)]:
@@ -208,27 +239,19 @@ class Jumps:
         is_odd |= value == self._blank[row]
         return np.flatnonzero(is_odd | self._is_suspect[sensor])
 
-    def _follow(self, number: int, points: Sequence[Point]) -> tuple[list[str | None], Point, Point | None]:
-        """Judge the readings of one sensor one after the other; give the last one believed, and a last suspect."""
+    def _follow(self, number: int, points: Sequence[Point]) -> tuple[list[str | None], Point, Suspects]:
+        """Judge the readings of one sensor one after the other; give the last one believed, and the suspects."""
         limits = self._limits[self._row[number]]
         believed = Point(self._time[number].item(), self._value[number].item())
-        suspect = self._suspects.get(number)
+        suspects = self._suspects.get(number, _NO_SUSPECTS)
         faults: list[str | None] = []
         for point in points:
-            if known := self._rejected.get((number, point.time, point.value)):
-                faults.append(known)
-                continue
-            fault = limits.fault(believed, point)
-            if fault and suspect and point.time > suspect.time and not limits.fault(suspect, point):
-                fault = None
-            if limits.is_blank(believed, point):
-                fault = BLANK
-            elif fault:
-                suspect = point
-            else:
-                believed, suspect = point, None
+            fault = self._rejected.get((number, point.time, point.value))
+            if not fault:
+                fault = limits.judge(believed, suspects, point)
+                believed, suspects = (believed, suspects.add(point, fault)) if fault else (point, _NO_SUSPECTS)
             faults.append(fault)
-        return faults, believed, suspect
+        return faults, believed, suspects
 
     def _grow(self, size: int) -> None:
         if size > len(self._row):

@@ -59,6 +59,13 @@ def judged(homes: LiveHomes, *sent: Delivery, gate: Gate = GATE, is_replay: bool
         pytest.param("t", [(0, 75), (60, 85), (120, 96)], "...", id="85 near what was before"),
         pytest.param("t", [(0, 20), (1, 84), (2, 85)], ".jb", id="a suspect is not what was before"),
         pytest.param("t", [(0, 85.0625)], ".", id="exactly 85"),
+        pytest.param(
+            "t", [(0, 70), (60, 74), (120, 85), (179, 85), (180, 85), (181, 85)], "..bb..", id="85 that lasts"
+        ),
+        pytest.param("t", [(0, 85), (60, 85), (61, 20)], "b.j", id="85 that lasts from the first on"),
+        pytest.param("t", [(0, 20), (1, 85), (2, 20), (62, 85), (63, 20)], ".b.b.", id="85 that comes back"),
+        pytest.param("t", [(0, 20), (1, 84), (2, 85), (3, 84), (4, 85)], ".jb..", id="between 84 and 85"),
+        pytest.param("t", [(0, 20), (0, 70), (0, 71)], ".j.", id="a clock that stands still"),
         pytest.param("p", [(0, 101_000), (60, 103_000), (61, 100_000), (62, 103_000)], "..j.", id="2000 Pa a minute"),
         pytest.param("e", [(0, 80.7), (1, 82.3), (2, 84.1)], "..j", id="100 kW, of a minute at the least"),
         pytest.param("e", [(0, 80.7), (3600, 180.6), (7200, 280.7)], "..j", id="100 kW, of an hour"),
@@ -259,6 +266,7 @@ def expected_of(points: list[tuple[int, str, float]]) -> list[bool]:
     """Judge points in order of time, one after the other, by the words of docs/formats.md; tell which are stored."""
     believed: dict[str, tuple[int, float]] = {}
     suspects: dict[str, tuple[int, float]] = {}
+    blanks: dict[str, int] = {}
 
     def is_odd(name: str, before: tuple[int, float], now: tuple[int, float]) -> bool:
         minutes = max((now[0] - before[0]) / MINUTE, 1)
@@ -270,6 +278,8 @@ def expected_of(points: list[tuple[int, str, float]]) -> list[bool]:
     for time, name, value in points:
         point, last, suspect = (time, value), believed.get(name), suspects.get(name)
         is_blank = name == "temperature" and value == 85 and (last is None or abs(value - last[1]) > 10)
+        if is_blank and time - blanks.setdefault(name, time) >= MINUTE:
+            is_blank, last, suspect = False, None, None
         is_suspect = last is not None and is_odd(name, last, point)
         if is_suspect and suspect is not None and not is_odd(name, suspect, point):
             is_suspect = False
@@ -278,6 +288,7 @@ def expected_of(points: list[tuple[int, str, float]]) -> list[bool]:
         elif not is_blank:
             believed[name] = point
             suspects.pop(name, None)
+            blanks.pop(name, None)
         stored.append(not is_blank and not is_suspect)
     return stored
 
