@@ -196,6 +196,18 @@ class Jumps:
         rejected = {_fact(readings[place]): fault for place, fault in faults.items()}
         return judged._replace(faults=faults, suspects=suspects, rejected=rejected)
 
+    def find_borne_out(self, repeats: Records) -> NDArray[np.bool_]:
+        """Tell which READING records, repeats without a time, bear a suspect of before the batch out; one a sensor."""
+        self._grow(int(repeats["sensor"].max(initial=-1)) + 1)
+        is_borne_out = np.zeros(len(repeats), dtype=bool)
+        found = set()
+        for place in np.flatnonzero(self._is_suspect[repeats["sensor"]]).tolist():
+            number, time, value = _fact(repeats[place])
+            if number not in found and self._suspects[number].are_repeated_by(time, value):
+                found.add(number)
+                is_borne_out[place] = True
+        return is_borne_out
+
     def adopt(self, judged: Judged) -> None:
         """Believe what was judged, once it is stored."""
         self._time[judged.sensors], self._value[judged.sensors] = judged.times, judged.values

@@ -72,12 +72,17 @@ def _without_copies(homes: Homes, decoded: Decoded, readings: Records) -> tuple[
 
 
 def _without_repeats(homes: Homes, decoded: Decoded, readings: Records) -> tuple[Records, Told]:
-    """Take out what devices told again without a time; it stays among the decoded, and so counts as a duplicate."""
+    """Take out what devices told again without a time; it stays among the decoded, and so counts as a duplicate.
+
+    But not what has stayed as it is after a suspect: it tells that the suspect was true.
+    """
     is_of_device = decoded.routes_of(readings) == _ZIGBEE2MQTT
     of_devices = readings[is_of_device]
     told = homes.sensors.told.judge(of_devices, np.isin(of_devices["delivery"], decoded.homes.untimed))
     is_new = np.ones(len(readings), dtype=bool)
-    is_new[is_of_device] = ~told.is_repeat
+    is_repeat = told.is_repeat
+    is_repeat[is_repeat] = ~homes.sensors.jumps.find_borne_out(of_devices[is_repeat])
+    is_new[is_of_device] = ~is_repeat
     return readings[is_new], told
 
 

@@ -183,6 +183,25 @@ def test_the_cache_of_a_bridge_does_not_bear_a_suspect_out() -> None:
     assert (back.faults, [one.name for one in back.stored]) == ({}, ["plug/energy"])
 
 
+@pytest.mark.parametrize(("before", "after"), [(("energy", 80.7), 2.5), (("temperature", 20), 85)])
+def test_a_step_without_a_time_is_borne_out_when_it_stays(before: tuple[str, float], after: float) -> None:
+    """A repeat of a suspect, a minute later, is stored once; what follows are duplicates, as ever."""
+    name, value = before
+
+    def plug(at: float, told: float) -> Delivery:
+        topic = TOPICS.zigbee2mqtt("hut-01", "plug")
+        return deliver(topic, json.dumps({name: told}).encode(), received_at=NOW + int(at * SECOND))
+
+    homes = LiveHomes()
+    homes.live(plug(0, value))
+    assert len(homes.live(plug(1, after)).faults) == 1
+    early = homes.live(plug(2, after), plug(60.9, after))
+    assert (early.stored, early.faults, early.repeats) == ([], {}, 2)
+    late = homes.live(plug(61, after), plug(62, after))
+    assert ([one.time for one in late.stored], late.faults, late.repeats) == ([NOW + 61 * SECOND], {}, 1)
+    assert homes.live(plug(122, after)).repeats == 1
+
+
 def test_limits_are_in_the_unit_of_the_sensor() -> None:
     """A meter that is stored in kWh, and a thermometer in K."""
     assert limits_of("energy", "kWh").a_minute == pytest.approx(100 / 60)
