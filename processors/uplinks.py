@@ -29,7 +29,7 @@ class Uplink(NamedTuple):
     """What is used of an uplink: `time` in microseconds, None where none was told.
 
     `counter` is the frame counter in the `session`, which is empty where it was not told. `fields` are what the codec
-    made of the payload, None where the frame carried none.
+    made of the payload, None where the frame carried none or the codec found nothing in it.
     """
 
     time: int | None
@@ -77,7 +77,7 @@ def parse(route: Route, payload: bytes, zone: ZoneInfo | None = None) -> Uplink 
         raise explain(error, payload) from None
     if told.is_simulated:
         return None
-    if told.data and not told.fields:
+    if told.data and told.fields is None:
         raise RejectedError(Reason.SCHEMA_VIOLATION, _NOT_DECODED)
     return Uplink(time, told.session, told.counter, told.fields or None)
 
