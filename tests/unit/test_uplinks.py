@@ -233,6 +233,7 @@ def test_what_was_only_simulated_is_refused() -> None:
         ({"occupied": True}, True),
         ({"status": "free"}, False),
         ({"occupied": False, "type": "whatever our own codec says"}, False),
+        ({"occupied": True, "tag_id": "A1B2C3D4", "sequenceNumber": 4}, True),
     ],
 )
 def test_the_state_of_a_bay_is_read_from_what_makers_write(fields: dict[str, Any], occupied: bool) -> None:
@@ -251,6 +252,10 @@ def test_the_state_of_a_bay_is_read_from_what_makers_write(fields: dict[str, Any
         {"type": "debug", "timestamp": 812, "debugCode": 201, "sequenceNumber": 4},
         {"type": "user_registration", "occupied": True, "previous_state_duration": 3, "tag_id": "A1B2C3D4"},
         {"type": "user_registration", "occupied": None, "tag_id": "A1B2C3D4"},
+        {"user_registration": {"tag": "A1B2C3D4"}},
+        {"tag_id": "A1B2C3D4"},
+        {"debugCode": 201, "sequenceNumber": 4},
+        {"sequenceNumber": 4, "type": None},
         {"CarPresence": 0},
         {"CarPresence": 2, "status": "car entering"},
         {"CarPresence": 4.0, "status": "car leaving"},
@@ -268,6 +273,7 @@ def test_what_says_nothing_of_the_state_is_nothing_to_store(fields: dict[str, An
     ("fields", "told"),
     [
         ({"occupied": 1}, "occupied: "),
+        ({"type": "heartbeat", "sequenceNumber": 4}, "no state of a bay"),
         ({"occupied": "true"}, "occupied: "),
         ({"occupied": None, "type": "heartbeat"}, "occupied: "),
         ({"CarPresence": 7}, "CarPresence: "),
