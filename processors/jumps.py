@@ -11,6 +11,7 @@ What was rejected is rejected again when its message comes again, however late: 
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -219,8 +220,9 @@ class Jumps:
                 self._suspects[number] = suspects
         self._rejected |= judged.rejected
         self._was_rejected[[sensor for sensor, _, _ in judged.rejected]] = True
-        for fact in list(self._rejected)[: max(len(self._rejected) - _MOST_REJECTED, 0)]:
-            del self._rejected[fact]
+        too_many = max(len(self._rejected) - _MOST_REJECTED, 0)
+        for oldest in list(islice(self._rejected, too_many)):
+            del self._rejected[oldest]
 
     def _find_judged(self, readings: Records) -> tuple[Int64s, Int64s]:
         """Give the places of readings that can be judged, in order of sensor and time, and of those that are late."""
@@ -249,6 +251,8 @@ class Jumps:
         is_odd |= (move < 0) & self._is_counter[row]
         is_odd &= is_of_device
         is_odd |= value == self._blank[row]
+        # Of the time of the last value believed it is not late, and may have been rejected all the same.
+        is_odd |= self._was_rejected[sensor] & (time == self._time[sensor])
         return np.flatnonzero(is_odd | self._is_suspect[sensor])
 
     def _follow(self, number: int, points: Sequence[Point]) -> tuple[list[str | None], Point, Suspects]:

@@ -138,6 +138,7 @@ def test_a_suspect_that_comes_again_does_not_bear_itself_out() -> None:
         ("temperature", [(0, 20), (1, 70), (2, 20)], ".j."),
         ("temperature", [(0, 20), (1, 85), (2, 20)], ".b."),
         ("temperature", [(0, 20), (1, 60), (2, 61)], ".j."),
+        ("temperature", [(0, 20), (1, 70), (1, 71)], ".j."),
         ("energy", [(0, 80), (60, 0), (61, 80.1)], ".f."),
         ("energy", [(0, 80), (60, 0.1), (61, 0), (62, 80.1)], ".ff."),
     ],
