@@ -194,8 +194,8 @@ def _set_spot(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a 
     spots.battery[index] = np.nan if battery is None else battery
     sequences.last[index] = NO_SEQ if last_seq is None else last_seq
     sequences.seen[index], sequences.missing[index] = np.int64(seen).view(np.uint64), missing
-    sequences.newest_at[index] = frames.at[index] = spots.observed_at[index]
-    frames.newest[index] = NO_FRAME if frame is None else frame
+    sequences.newest_at[index] = frames.at[index, 0] = spots.observed_at[index]
+    frames.last[index, 0] = NO_FRAME if frame is None else frame
 
 
 def _set_count(world: World, index: int, *row: Any) -> None:  # noqa: ANN401 - a row of the query

@@ -145,7 +145,7 @@ async def _write_spot_states(connection: Connection, batch: Batch) -> None:
         ("last_seq", "int4", sequences.last[changed]),
         ("seq_seen", "int8", sequences.seen[changed].view(np.int64)),
         ("missing", "int8", sequences.missing[changed]),
-        ("frame", "int8", world.frames.newest[changed]),
+        ("frame", "int8", world.frames.newest(changed)),
     )
     await copy(connection, "stage_spot_state", columns)
     await connection.execute(SQL["merge_spot_state"])

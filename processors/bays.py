@@ -14,6 +14,8 @@ _TELL_STATE: Final = frozenset({"parking status", "parking_status", "heartbeat",
 """Messages that have to tell `occupied`, by their `type`: Bosch writes blanks, Nwave underscores."""
 _OF_ITS_USER: Final = "user_registration"
 """Nwave: somebody's tag was read. What stands there beside it is told again in a message of its own."""
+_OF_OTHERS: Final = frozenset({_OF_ITS_USER, "tag_id", "debugCode", "sequenceNumber"})
+"""Fields of such messages and of debugging, by which those are known whose codec leaves out the type."""
 _WORDS: Final[Mapping[str, bool | None]] = {
     "occupied": True,
     "parked": True,
@@ -69,6 +71,8 @@ def _occupied(fields: Mapping[str, Any]) -> bool | None:
         return _known(_WORDS.get(word), word in _WORDS, "status")
     # A distance is no state, and what names its type tells of other things than the bay: debugging, usage, versions.
     if "distance" in fields or (isinstance(kind, str) and kind not in _TELL_STATE):
+        return None
+    if kind is None and not _OF_OTHERS.isdisjoint(fields):
         return None
     raise RejectedError(Reason.SCHEMA_VIOLATION, _UNFIT)
 

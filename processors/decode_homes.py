@@ -13,26 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors import senml, senml_columns, uplink_records, zigbee2mqtt
-from processors.columns import READING, Records
+from processors.columns import NO_FRAME, READING, Records
 from processors.gate import Gap, Gate, Press
+from processors.home_frames import HomeFrame
 from processors.homes import Home, Names, Shape, join
 from processors.layout import NO_ASSET, Layout, Target
 from processors.rejects import UNROUTABLE, Limits, Reject, RejectedError
 from processors.senml_columns import Resolved
 from processors.sensors import NOT_FOUND, Newcomers, Sensor
+from processors.uplinks import Uplink
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
 from schemas.topics import Route
 
 _PRESSES: Final = {b"on": True, b"off": False}
 
-_PARSERS: Final[Mapping[Route, Callable[[bytes, str], list[senml.Record]]]] = {
-    Route.SENML: lambda payload, _: senml.parse(payload),
-    Route.ZIGBEE2MQTT: zigbee2mqtt.parse,
+_Parsed = tuple[list[senml.Record], Uplink | None]
+
+_PARSERS: Final[Mapping[Route, Callable[[bytes, str], _Parsed]]] = {
+    Route.SENML: lambda payload, _: (senml.parse(payload), None),
+    Route.ZIGBEE2MQTT: lambda payload, device: (zigbee2mqtt.parse(payload, device), None),
     Route.CHIRPSTACK: partial(uplink_records.read, Route.CHIRPSTACK),
     Route.TTS: partial(uplink_records.read, Route.TTS),
 }
-"""What reads a payload, given the device that it is of: every format comes to SenML records."""
+"""What reads a payload, given the device that it is of: every format comes to SenML records, an uplink is
+given beside them."""
 
 _MOST_STRANGERS: Final = 10_000
 """Homes not registered whose presses are remembered."""
@@ -50,11 +55,12 @@ class HomeReadings:
 
     READING records; the sensors that have to be registered before these can be stored; the presses of red buttons and
     the gate after them; rejects, and the refused per route. `untimed` are the messages of devices that have no time of
-    their own, by index: what they tell may be of long ago.
+    their own, by index: what they tell may be of long ago. `frames` are those of LoRaWAN, by index.
     """
 
     readings: Records
     untimed: tuple[int, ...]
+    frames: Mapping[int, HomeFrame]
     newcomers: tuple[Sensor, ...]
     presses: tuple[Press, ...]
     gate: Gate
@@ -85,6 +91,7 @@ class HomeDecoder:
         self._presses: list[Press] = []
         self._refused: Counter[Route] = Counter()
         self._untimed: list[int] = []
+        self._frames: dict[int, HomeFrame] = {}
 
     def take(self, index: int, delivery: Delivery, target: Target) -> None:
         """Take one message. Raises RejectedError for one that cannot be used whole."""
@@ -100,7 +107,12 @@ class HomeDecoder:
         elif target.route is Route.UNROUTABLE:
             raise RejectedError(Reason.UNROUTABLE_TOPIC, UNROUTABLE, is_kept=self._may_keep(home))
         else:
-            records = self._parse(delivery.payload, target, home)
+            records, uplink = self._parse(delivery.payload, target, home)
+            if uplink and uplink.number != NO_FRAME:
+                # A hash, so that no name is held. Of another process it is another, as the memory of frames is.
+                device, time = hash((home.id, target.device)), uplink.time
+                time = delivery.received_at if time is None else time
+                self._frames[index] = HomeFrame(device, uplink.number, time)
             if target.route is Route.ZIGBEE2MQTT and not zigbee2mqtt.is_timed(records):
                 self._untimed.append(index)
             arrived, retain, duplicate = delivery.received_at, delivery.retain, delivery.duplicate
@@ -111,7 +123,9 @@ class HomeDecoder:
         newcomers = Newcomers(len(self._homes.sensors))
         readings, rejects = self._resolve(newcomers) if self._packs else (np.empty(0, dtype=READING), ())
         untimed, presses = tuple(self._untimed), tuple(self._presses)
-        return HomeReadings(readings, untimed, newcomers.sensors, presses, self._gate, rejects, self._refused)
+        return HomeReadings(
+            readings, untimed, self._frames, newcomers.sensors, presses, self._gate, rejects, self._refused
+        )
 
     def _take_unlisted(self, delivery: Delivery, route: Route) -> None:
         """Take a message of a dwelling that the registry does not list, yet; of one that was erased it is refused."""
@@ -149,7 +163,7 @@ class HomeDecoder:
         """Tell whether a dead letter may keep what was measured: of what is too late the pauses may be forgotten."""
         return reason is not Reason.TIME_TOO_LATE and self._may_keep(home)
 
-    def _parse(self, payload: bytes, target: Target, home: Home) -> list[senml.Record]:
+    def _parse(self, payload: bytes, target: Target, home: Home) -> _Parsed:
         try:
             self._limits.check_size(payload)
             return _PARSERS[target.route](payload, target.device)

@@ -1,8 +1,9 @@
 """Frames of LoRaWAN that come again: what a device sent once is one reading, however often the network server tells it.
 
 A frame is a session and a frame counter. A network server tells it again, at a later time of its own, when the device
-was not answered and sent it once more, or when a gateway was slow. The same counter in another session, with another
-state or long after is another frame: counters begin anew, and some devices never count.
+was not answered and sent it once more, or when a gateway was slow, and then it may come after newer ones. The same
+counter in another session, with another state or long after is another frame: counters begin anew, and some devices
+never count.
 """
 
 from dataclasses import dataclass
@@ -15,21 +16,33 @@ from processors.columns import NEVER, NO_FRAME, Records
 
 Int64s = NDArray[np.int64]
 
-_SENT_AGAIN_WITHIN: Final = 3_600_000_000
+SENT_AGAIN_WITHIN: Final = 3_600_000_000
 """Microseconds: eight tries at the slowest data rate and the duty cycle of Europe take less."""
+
+
+_KEPT: Final = 8
+"""Frames of each spot: more than come between one and its late copy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
-    """Arrays of shape (n,) over the layout's spots: the newest frame that told a state, NO_FRAME for none, and when."""
+    """Arrays of shape (n, 8) over the layout's spots: the last frames that told a state, NO_FRAME for none, and when.
 
-    newest: Int64s
+    The newest of them is stored with the spot, the others are in memory only.
+    """
+
+    last: Int64s
     at: Int64s
 
     @classmethod
     def unknown(cls, size: int) -> Self:
         """Nothing heard of any spot."""
-        return cls(np.full(size, NO_FRAME, dtype=np.int64), np.full(size, NEVER))
+        return cls(np.full((size, _KEPT), NO_FRAME, dtype=np.int64), np.full((size, _KEPT), NEVER))
+
+    def newest(self, spots: Int64s) -> Int64s:
+        """Give the newest frames of spots."""
+        newest: Int64s = self.last[spots, self.at[spots].argmax(axis=1)]
+        return newest
 
 
 class Told(NamedTuple):
@@ -44,13 +57,22 @@ def observe(state: Frames, events: Records) -> Told:
     of_frames = np.flatnonzero(events["frame"] != NO_FRAME)
     if not len(of_frames):
         return Told(state, events)
-    after = Frames(state.newest.copy(), state.at.copy())
+    after = Frames(state.last.copy(), state.at.copy())
     is_new = np.ones(len(events), dtype=bool)
     # One after the other: LoRaWAN devices speak seldom, and of few messages a batch is one of theirs.
     for index in of_frames.tolist():
-        spot, frame, time = (events[name][index] for name in ("spot", "frame", "time"))
-        if frame == after.newest[spot] and abs(time - after.at[spot]) <= _SENT_AGAIN_WITHIN:
-            is_new[index] = False
-        elif time > after.at[spot]:
-            after.newest[spot], after.at[spot] = frame, time
+        is_new[index] = _take(after.last, after.at, events[index])
     return Told(after, events[is_new])
+
+
+def _take(last: Int64s, at: Int64s, event: np.void) -> bool:
+    """Take a frame in, in place; tell whether it is new."""
+    spot, frame, time = event["spot"], event["frame"], event["time"]
+    is_same = (last[spot] == frame) & (abs(at[spot] - time) <= SENT_AGAIN_WITHIN)
+    # Of a device that never counts an older frame with its state is another: the state has come back.
+    if is_same.any() if event["seq"] > 0 else is_same[at[spot].argmax()]:
+        return False
+    oldest = at[spot].argmin()
+    if time > at[spot, oldest]:
+        last[spot, oldest], at[spot, oldest] = frame, time
+    return True

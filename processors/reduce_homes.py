@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from processors.columns import READING, Records, distinct
 from processors.decode import Decoded, Unfit
+from processors.home_frames import NO_COPIES, Copies
 from processors.homes import Homes
 from processors.jumps import NOTHING_JUDGED, Judged
 from processors.last_told import Told
@@ -25,6 +26,7 @@ class ReducedHomes(NamedTuple):
     unfit: tuple[Unfit, ...] = ()
     told: Told = _NOTHING_TOLD
     judged: Judged = NOTHING_JUDGED
+    copies: Copies = NO_COPIES
 
 
 NO_HOMES: Final = ReducedHomes(np.empty(0, dtype=READING))
@@ -38,32 +40,49 @@ def reduce_homes(homes: Homes, decoded: Decoded, *, is_replay: bool) -> ReducedH
     readings = decoded.homes.readings
     if is_replay or not len(readings):
         return ReducedHomes(distinct(readings))
-    told = _NOTHING_TOLD
+    copies, told = NO_COPIES, _NOTHING_TOLD
+    if decoded.homes.frames:
+        readings, copies = _without_copies(homes, decoded, readings)
     if decoded.messages[Route.ZIGBEE2MQTT]:
         readings, told = _without_repeats(homes, decoded, readings)
     readings = distinct(readings)
     judged = homes.sensors.jumps.judge(readings, decoded.routes_of(readings) != _SENML)
     if not judged.faults:
-        return ReducedHomes(readings, (), told, judged)
+        return ReducedHomes(readings, (), told, judged, copies)
     is_good = np.ones(len(readings), dtype=bool)
     is_good[list(judged.faults)] = False
-    return ReducedHomes(readings[is_good], _unfit(homes, decoded, readings, judged), told, judged)
+    return ReducedHomes(readings[is_good], _unfit(homes, decoded, readings, judged), told, judged, copies)
 
 
 def adopt(homes: Homes, reduced: ReducedHomes) -> None:
     """Know what was told, once it is stored."""
+    homes.sensors.frames.adopt(reduced.copies.newest)
     homes.sensors.told.adopt(reduced.told.sensors, reduced.told.values)
     homes.sensors.jumps.adopt(reduced.judged)
     homes.sensors.health.observe(reduced.readings)
 
 
+def _without_copies(homes: Homes, decoded: Decoded, readings: Records) -> tuple[Records, Copies]:
+    """Take out what tells a frame again; it stays among the decoded, and so counts as a duplicate."""
+    frames = decoded.homes.frames
+    # Of a frame of which nothing is stored a copy is none.
+    told = [(delivery, frames[delivery]) for delivery in np.unique(readings["delivery"]).tolist() if delivery in frames]
+    copies = homes.sensors.frames.judge(told)
+    return readings[~np.isin(readings["delivery"], copies.deliveries)], copies
+
+
 def _without_repeats(homes: Homes, decoded: Decoded, readings: Records) -> tuple[Records, Told]:
-    """Take out what devices told again without a time; it stays among the decoded, and so counts as a duplicate."""
+    """Take out what devices told again without a time; it stays among the decoded, and so counts as a duplicate.
+
+    But not what has stayed as it is after a suspect: it tells that the suspect was true.
+    """
     is_of_device = decoded.routes_of(readings) == _ZIGBEE2MQTT
     of_devices = readings[is_of_device]
     told = homes.sensors.told.judge(of_devices, np.isin(of_devices["delivery"], decoded.homes.untimed))
     is_new = np.ones(len(readings), dtype=bool)
-    is_new[is_of_device] = ~told.is_repeat
+    is_repeat = told.is_repeat
+    is_repeat[is_repeat] = ~homes.sensors.jumps.find_borne_out(of_devices[is_repeat])
+    is_new[is_of_device] = ~is_repeat
     return readings[is_new], told
 
 

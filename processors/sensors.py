@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.health_homes import VARYING, HomeHealth, Watched
+from processors.home_frames import HomeFrames
 from processors.jumps import Jumps, limits_of
 from processors.last_told import LastTold
 from schemas.registry import DwellingSensor
@@ -131,6 +132,7 @@ class Sensors:
         self.health = HomeHealth()
         self.jumps = Jumps()
         self.told = LastTold()
+        self.frames = HomeFrames()
         self._hash_key = hash_key
         self._sensors = np.empty(1024, dtype=_SENSOR)
         self._size = 0

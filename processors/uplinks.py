@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic_core import from_json
 
+from processors.columns import NO_FRAME
 from processors.faults import explain
 from processors.rejects import RejectedError
 from processors.times import to_micros
@@ -28,7 +29,7 @@ class Uplink(NamedTuple):
     """What is used of an uplink: `time` in microseconds, None where none was told.
 
     `counter` is the frame counter in the `session`, which is empty where it was not told. `fields` are what the codec
-    made of the payload, None where the frame carried none.
+    made of the payload, None where the frame carried none or the codec found nothing in it.
     """
 
     time: int | None
@@ -36,12 +37,17 @@ class Uplink(NamedTuple):
     counter: int
     fields: Mapping[str, Any] | None
 
+    @property
+    def number(self) -> int:
+        """A number that is the same when this frame comes again; NO_FRAME where that cannot be told.
+
+        That is so of counter 0, too: there are devices that never count.
+        """
+        return _hash(f"{self.session} {self.counter}") if self.session and self.counter else NO_FRAME
+
     def frame(self, occupied: bool) -> int:
-        """Give a number that is the same when this frame comes again with this state; 0 where that cannot be told."""
-        if not self.session:
-            return 0
-        text = f"{self.session} {self.counter} {occupied:d}".encode()
-        return int.from_bytes(blake2b(text, digest_size=8).digest(), signed=True)
+        """Give a number that is the same when this frame comes again with this state; NO_FRAME without a session."""
+        return _hash(f"{self.session} {self.counter} {occupied:d}") if self.session else NO_FRAME
 
 
 class _Told(NamedTuple):
@@ -71,9 +77,13 @@ def parse(route: Route, payload: bytes, zone: ZoneInfo | None = None) -> Uplink 
         raise explain(error, payload) from None
     if told.is_simulated:
         return None
-    if told.data and not told.fields:
+    if told.data and told.fields is None:
         raise RejectedError(Reason.SCHEMA_VIOLATION, _NOT_DECODED)
     return Uplink(time, told.session, told.counter, told.fields or None)
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
 def to_number(told: object) -> object:

@@ -115,9 +115,9 @@ def bay(fields: Fields | None, at: int, counter: int | None, **changes: Any) -> 
     return from_chirpstack(chirpstack(fields, at, eui=BAY, fCnt=counter, **changes), eui=BAY)
 
 
-def fridge(fields: Fields | None, at: int) -> Delivery:
+def fridge(fields: Fields | None, at: int, **changes: Any) -> Delivery:  # noqa: ANN401 - fields of an uplink
     """Give an uplink of the home's device at ChirpStack."""
-    return from_chirpstack(chirpstack(fields, at, eui=FRIDGE), eui=FRIDGE)
+    return from_chirpstack(chirpstack(fields, at, eui=FRIDGE, **changes), eui=FRIDGE)
 
 
 async def by_route(ask: Callable[..., Any]) -> dict[str, tuple[int, ...]]:
@@ -183,7 +183,7 @@ async def test_uplinks_of_homes_end_as_readings_and_name_nobody(
     await send(
         broker,
         fridge({"temperature": 6.5, "magnet_status": "close", "firmware": "v1"}, at),
-        fridge({"history": history}, at + SECOND),
+        fridge({"history": history}, at + SECOND, fCnt=8),
         from_tts(tts({"temperature": 7}, at, device="fridge-at-tts"), device="fridge-at-tts", application="rooms@ttn"),
         fridge({"temperature": "warm", "humidity": 140}, at),
         fridge(None, at),

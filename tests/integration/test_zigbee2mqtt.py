@@ -131,17 +131,16 @@ async def test_a_bad_attribute_is_a_dead_letter_that_can_be_replayed(
 async def test_a_glitch_never_enters_and_a_step_costs_one_reading(
     service_settings: dict[str, str], tmp_path: Path, broker: Mosquitto, ask: Callable[..., Any]
 ) -> None:
-    """In packs and in states; the suspects are dead letters, and whoever replays one has it stored."""
+    """The suspects are dead letters, and whoever replays one has it stored."""
     service = Service(tmp_path, service_settings | ONE_BY_ONE)
     try:
         await service.start_ready()
-        senml = "city/dwellings/hut-01/senml"
         energy = [state("plug", energy=value) for value in (80.7, 0, 80.8)]
-        heat = [(senml, json.dumps([{"n": "t", "u": "Cel", "v": value}]).encode()) for value in (20, 85, 60, 60.5)]
+        heat = [state("stove", temperature=value) for value in (20, 85, 60, 60.5)]
         await publish(broker.url, [*energy, *heat])
         sums = await settled(ask, 7)
         assert (sums["stored"], sums["dead_lettered"]) == (4, 3)
-        assert [value for name, value in await stored(ask) if name == "t"] == [20, 60.5]
+        assert [value for name, value in await stored(ask) if name == "stove/temperature"] == [20, 60.5]
         assert await ask("SELECT count(*) FROM dwelling_reading WHERE value = 0") == 0
         assert await ask("SELECT DISTINCT reason FROM dead_letter") == "value_out_of_range"
         await assert_balanced(service)
@@ -149,7 +148,7 @@ async def test_a_glitch_never_enters_and_a_step_costs_one_reading(
         ((suspect,),) = await ask("SELECT id::text FROM dead_letter WHERE encode(payload, 'escape') LIKE '%60%'")
         done = await run_command("deadletters", "replay", suspect, settings=service.settings)
         assert "1 replayed: decoded" in done.stdout, done.stdout + done.stderr
-        assert [value for name, value in await stored(ask) if name == "t"] == [20, 60, 60.5]
+        assert [value for name, value in await stored(ask) if name == "stove/temperature"] == [20, 60, 60.5]
         await assert_balanced(service)
     finally:
         service.kill()

@@ -94,6 +94,24 @@ def test_an_older_frame_that_comes_late_leaves_the_newest_known() -> None:
     assert sorted(stored([[one] for one in sent])) == [(time_of(0), True), (time_of(300), True)]
 
 
+@pytest.mark.parametrize("is_one_batch", [True, False])
+def test_a_late_copy_of_an_older_frame_does_not_flip_the_bay(is_one_batch: bool) -> None:
+    """It came when another frame had told another state; eight are known, of an hour."""
+    sent = [at(0, fCnt=5), at(30, FREE, fCnt=6), at(48, fCnt=5), at(50, FREE, fCnt=6)]
+    assert stored([sent] if is_one_batch else [[one] for one in sent]) == [(time_of(0), True), (time_of(30), False)]
+    heartbeats = [at(60 * n, HEARTBEAT, fCnt=n) for n in range(1, 9)]
+    assert len(stored([heartbeats, [at(600, fCnt=1)]])) == 8
+    assert len(stored([heartbeats, [at(540, fCnt=9)], [at(600, fCnt=1)]])) == 10
+
+
+def test_a_late_copy_may_come_before_the_frame_that_it_is_of() -> None:
+    """Of a repeated frame the first arrival counts."""
+    assert stored([[at(48, fCnt=5), at(60, FREE, fCnt=6), at(0, fCnt=5)]]) == [
+        (time_of(48), True),
+        (time_of(60), False),
+    ]
+
+
 def test_without_a_session_nothing_is_taken_for_the_same() -> None:
     """Then time and state alone make the fact, as for any other message."""
     assert len(stored([[at(0, devAddr=None), at(48, devAddr=None)]])) == 2
@@ -111,6 +129,7 @@ FRAMES = st.builds(
     st.booleans(),
     arrived=st.just(NOW),
     frame=st.integers(0, 3),
+    seq=st.integers(0, 2),
 )
 
 
@@ -124,6 +143,6 @@ def test_batches_make_no_difference(rows: list[tuple[object, ...]], data: st.Dat
         state, events = observe(state, events_of(rows[begin:end]))
         kept += events.tolist()
     assert Counter(map(repr, kept)) == Counter(map(repr, together.events.tolist()))
-    np.testing.assert_array_equal(state.newest, together.state.newest)
+    np.testing.assert_array_equal(state.last, together.state.last)
     np.testing.assert_array_equal(state.at, together.state.at)
     assert sum(row[7] == 0 for row in rows) == int((together.events["frame"] == 0).sum())

@@ -11,6 +11,7 @@ from unit.households import pack, paused
 from unit.live_homes import ROOMY, LiveHomes
 from unit.worlds import DAY, GATE, HOUR, MINUTE, NOW, SECOND, TOPICS, deliver
 
+from processors import jumps
 from processors.columns import READING
 from processors.dead_letters import dead_letters
 from processors.gate import Gate, Pause
@@ -58,6 +59,13 @@ def judged(homes: LiveHomes, *sent: Delivery, gate: Gate = GATE, is_replay: bool
         pytest.param("t", [(0, 75), (60, 85), (120, 96)], "...", id="85 near what was before"),
         pytest.param("t", [(0, 20), (1, 84), (2, 85)], ".jb", id="a suspect is not what was before"),
         pytest.param("t", [(0, 85.0625)], ".", id="exactly 85"),
+        pytest.param(
+            "t", [(0, 70), (60, 74), (120, 85), (179, 85), (180, 85), (181, 85)], "..bb..", id="85 that lasts"
+        ),
+        pytest.param("t", [(0, 85), (60, 85), (61, 20)], "b.j", id="85 that lasts from the first on"),
+        pytest.param("t", [(0, 20), (1, 85), (2, 20), (62, 85), (63, 20)], ".b.b.", id="85 that comes back"),
+        pytest.param("t", [(0, 20), (1, 84), (2, 85), (3, 84), (4, 85)], ".jb..", id="between 84 and 85"),
+        pytest.param("t", [(0, 20), (0, 70), (0, 71)], ".j.", id="a clock that stands still"),
         pytest.param("p", [(0, 101_000), (60, 103_000), (61, 100_000), (62, 103_000)], "..j.", id="2000 Pa a minute"),
         pytest.param("e", [(0, 80.7), (1, 82.3), (2, 84.1)], "..j", id="100 kW, of a minute at the least"),
         pytest.param("e", [(0, 80.7), (3600, 180.6), (7200, 280.7)], "..j", id="100 kW, of an hour"),
@@ -124,6 +132,42 @@ def test_a_suspect_that_comes_again_does_not_bear_itself_out() -> None:
     assert judged(homes, *told("energy", (61, 0))) == "."
 
 
+@pytest.mark.parametrize(
+    ("name", "points", "expected"),
+    [
+        ("temperature", [(0, 20), (1, 70), (2, 20)], ".j."),
+        ("temperature", [(0, 20), (1, 85), (2, 20)], ".b."),
+        ("temperature", [(0, 20), (1, 60), (2, 61)], ".j."),
+        ("temperature", [(0, 20), (1, 70), (1, 71)], ".j."),
+        ("energy", [(0, 80), (60, 0), (61, 80.1)], ".f."),
+        ("energy", [(0, 80), (60, 0.1), (61, 0), (62, 80.1)], ".ff."),
+    ],
+)
+def test_what_was_rejected_is_rejected_when_its_message_comes_again(
+    name: str, points: list[tuple[float, float]], expected: str
+) -> None:
+    """However late, and in whatever batches."""
+    homes = LiveHomes()
+    assert judged(homes, *told(name, *points)) == expected
+    assert judged(homes, *told(name, *points)) == expected
+    assert "".join(judged(homes, *told(name, point)) for point in reversed(points)) == expected[::-1]
+
+
+def test_of_what_was_rejected_only_so_much_is_remembered() -> None:
+    """The oldest is forgotten: memory is bounded, whatever devices tell. A sensor forgotten leaves nothing."""
+    homes = LiveHomes()
+    glitches = told("energy", *((60 + at, 10_000 + at * 1000) for at in range(3)))
+    assert judged(homes, *told("energy", (0, 80))) == "."
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jumps, "_MOST_REJECTED", 2)
+        assert judged(homes, *glitches) == "jjj"
+    assert judged(homes, *told("energy", (70, 80.1))) == "."
+    assert judged(homes, *glitches) == ".jj"
+    sensors = homes.household.layout.homes.sensors
+    sensors.jumps.forget(np.arange(len(sensors)))
+    assert judged(homes, glitches[2]) == "."
+
+
 def test_the_cache_of_a_bridge_does_not_bear_a_suspect_out() -> None:
     """The 0 that a plug's cache repeats beside another power is not told a second time."""
 
@@ -138,6 +182,25 @@ def test_the_cache_of_a_bridge_does_not_bear_a_suspect_out() -> None:
     assert (again.faults, again.repeats, len(again.stored)) == ({}, 1, 1)
     back = homes.live(plug(3, 80.8, 7))
     assert (back.faults, [one.name for one in back.stored]) == ({}, ["plug/energy"])
+
+
+@pytest.mark.parametrize(("before", "after"), [(("energy", 80.7), 2.5), (("temperature", 20), 85)])
+def test_a_step_without_a_time_is_borne_out_when_it_stays(before: tuple[str, float], after: float) -> None:
+    """A repeat of a suspect, a minute later, is stored once; what follows are duplicates, as ever."""
+    name, value = before
+
+    def plug(at: float, told: float) -> Delivery:
+        topic = TOPICS.zigbee2mqtt("hut-01", "plug")
+        return deliver(topic, json.dumps({name: told}).encode(), received_at=NOW + int(at * SECOND))
+
+    homes = LiveHomes()
+    homes.live(plug(0, value))
+    assert len(homes.live(plug(1, after)).faults) == 1
+    early = homes.live(plug(2, after), plug(60.9, after))
+    assert (early.stored, early.faults, early.repeats) == ([], {}, 2)
+    late = homes.live(plug(61, after), plug(62, after))
+    assert ([one.time for one in late.stored], late.faults, late.repeats) == ([NOW + 61 * SECOND], {}, 1)
+    assert homes.live(plug(122, after)).repeats == 1
 
 
 def test_limits_are_in_the_unit_of_the_sensor() -> None:
@@ -202,8 +265,8 @@ def test_nothing_is_kept_of_a_suspect_of_a_home_with_a_pause() -> None:
 
 def test_many_sensors_are_judged_apart() -> None:
     """A thousand that are well beside one that jumps, in any order."""
-    jumps = Jumps()
-    jumps.expect(
+    of_all = Jumps()
+    of_all.expect(
         range(1000), [limits_of("temperature" if n % 2 else "co2", "Cel" if n % 2 else "ppm") for n in range(1000)]
     )
     readings = np.zeros(3000, dtype=READING)
@@ -212,7 +275,7 @@ def test_many_sensors_are_judged_apart() -> None:
     readings["value"] = 20
     (wrong,) = np.flatnonzero((readings["sensor"] == 501) & (readings["time"] == NOW + MINUTE))
     readings["value"][wrong] = 99
-    judged = jumps.judge(readings, np.ones(len(readings), dtype=bool))
+    judged = of_all.judge(readings, np.ones(len(readings), dtype=bool))
     assert judged.faults == {wrong: JUMP}
     assert judged.sensors.tolist() == list(range(1, 1000, 2))
     assert judged.values.tolist() == [20] * 500
@@ -223,6 +286,7 @@ def expected_of(points: list[tuple[int, str, float]]) -> list[bool]:
     """Judge points in order of time, one after the other, by the words of docs/formats.md; tell which are stored."""
     believed: dict[str, tuple[int, float]] = {}
     suspects: dict[str, tuple[int, float]] = {}
+    blanks: dict[str, int] = {}
 
     def is_odd(name: str, before: tuple[int, float], now: tuple[int, float]) -> bool:
         minutes = max((now[0] - before[0]) / MINUTE, 1)
@@ -234,6 +298,8 @@ def expected_of(points: list[tuple[int, str, float]]) -> list[bool]:
     for time, name, value in points:
         point, last, suspect = (time, value), believed.get(name), suspects.get(name)
         is_blank = name == "temperature" and value == 85 and (last is None or abs(value - last[1]) > 10)
+        if is_blank and time - blanks.setdefault(name, time) >= MINUTE:
+            is_blank, last, suspect = False, None, None
         is_suspect = last is not None and is_odd(name, last, point)
         if is_suspect and suspect is not None and not is_odd(name, suspect, point):
             is_suspect = False
@@ -242,6 +308,7 @@ def expected_of(points: list[tuple[int, str, float]]) -> list[bool]:
         elif not is_blank:
             believed[name] = point
             suspects.pop(name, None)
+            blanks.pop(name, None)
         stored.append(not is_blank and not is_suspect)
     return stored
 

@@ -168,10 +168,10 @@ def test_a_time_without_an_offset_is_in_the_zone_of_the_car_park() -> None:
 
 
 def test_a_payload_that_nobody_decoded_says_what_to_do() -> None:
-    """Raw bytes alone are a dead letter, of both servers, also where the codec gave nothing."""
+    """Raw bytes alone are a dead letter, of both servers."""
     for delivery in (
         from_chirpstack(chirpstack(None)),
-        from_chirpstack(chirpstack({})),
+        from_chirpstack(chirpstack(None) | {"object": None}),
         from_tts(tts(None)),
     ):
         reason, detail = reason_of(delivery)
@@ -180,16 +180,17 @@ def test_a_payload_that_nobody_decoded_says_what_to_do() -> None:
 
 
 def test_frames_without_a_state_are_refused_and_their_numbers_heard() -> None:
-    """A frame of the network alone, or of another kind: nothing to store, and nothing missing upstream."""
+    """Of the network alone, of another kind, or with nothing for the codec: no state, and nothing missing upstream."""
     sent = [
         from_chirpstack(chirpstack(None, data=None, fCnt=8)),
         from_tts(tts(None, frm_payload=None, f_cnt=9)),
         from_tts(tts({"type": "debug", "debugCode": 3, "sequenceNumber": 2}, f_cnt=10)),
+        from_chirpstack(chirpstack({}, fCnt=11)),
     ]
     found = decoded(*sent)
     assert (len(found.events), found.rejects) == (0, ())
-    assert found.refused == {Route.CHIRPSTACK: 1, Route.TTS: 2}
-    assert found.heard_events["seq"].tolist() == [8, 9, 10]
+    assert found.refused == {Route.CHIRPSTACK: 2, Route.TTS: 2}
+    assert found.heard_events["seq"].tolist() == [8, 9, 10, 11]
 
 
 def test_what_was_only_simulated_is_refused() -> None:
@@ -232,6 +233,7 @@ def test_what_was_only_simulated_is_refused() -> None:
         ({"occupied": True}, True),
         ({"status": "free"}, False),
         ({"occupied": False, "type": "whatever our own codec says"}, False),
+        ({"occupied": True, "tag_id": "A1B2C3D4", "sequenceNumber": 4}, True),
     ],
 )
 def test_the_state_of_a_bay_is_read_from_what_makers_write(fields: dict[str, Any], occupied: bool) -> None:
@@ -250,6 +252,10 @@ def test_the_state_of_a_bay_is_read_from_what_makers_write(fields: dict[str, Any
         {"type": "debug", "timestamp": 812, "debugCode": 201, "sequenceNumber": 4},
         {"type": "user_registration", "occupied": True, "previous_state_duration": 3, "tag_id": "A1B2C3D4"},
         {"type": "user_registration", "occupied": None, "tag_id": "A1B2C3D4"},
+        {"user_registration": {"tag": "A1B2C3D4"}},
+        {"tag_id": "A1B2C3D4"},
+        {"debugCode": 201, "sequenceNumber": 4},
+        {"sequenceNumber": 4, "type": None},
         {"CarPresence": 0},
         {"CarPresence": 2, "status": "car entering"},
         {"CarPresence": 4.0, "status": "car leaving"},
@@ -267,6 +273,7 @@ def test_what_says_nothing_of_the_state_is_nothing_to_store(fields: dict[str, An
     ("fields", "told"),
     [
         ({"occupied": 1}, "occupied: "),
+        ({"type": "heartbeat", "sequenceNumber": 4}, "no state of a bay"),
         ({"occupied": "true"}, "occupied: "),
         ({"occupied": None, "type": "heartbeat"}, "occupied: "),
         ({"CarPresence": 7}, "CarPresence: "),

@@ -81,6 +81,17 @@ def test_a_soil_sensor_of_dragino_becomes_readings() -> None:
     assert decoded.refused == {Route.TTS: 1}
 
 
+def test_a_number_of_movements_is_motion() -> None:
+    """As some makers count them since the last uplink; what is no number of them is out of bounds."""
+    told = [3, "17", 1, 0, True]
+    sent = [fridge({"motion": value}, AT + at) for at, value in enumerate(told)]
+    assert [one.value for one in stored(*sent)] == [1, 1, 1, 0, 1]
+    assert [one.value for one in stored(fridge({"pir": 2}), fridge({"occupancy": 2}, NOW))] == [1, 1]
+    homes = roomy()
+    bad = homes.decode(fridge({"motion": -1}), fridge({"motion": "1e999"}), fridge({"contact": 2}))
+    assert [reason for _, _, reason in reasons(bad)] == [Reason.VALUE_OUT_OF_RANGE] * 3
+
+
 def test_what_makers_give_in_different_units_has_none() -> None:
     """A sensor without a unit: stored as it was told."""
     assert stored(fridge({"tvoc": 120})) == [Stored("fridge/voc", "", 120, AT)]

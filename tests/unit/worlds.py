@@ -177,7 +177,7 @@ def counts_of(rows: Sequence[tuple[Any, ...]]) -> Records:
     return records(list(rows), COUNT)
 
 
-NO_HOMES = HomeReadings(records([], READING), (), (), (), GATE, (), Counter())
+NO_HOMES = HomeReadings(records([], READING), (), {}, (), (), GATE, (), Counter())
 """What came of homes that said nothing."""
 
 
