@@ -103,6 +103,13 @@ async def assert_nothing_is_left(ask: Callable[..., Any], sensors: list[int]) ->
         assert await ask(orphans) == 0
 
 
+async def assert_nothing_of_before(ask: Callable[..., Any], sensors: list[int]) -> None:
+    """Look for the sensors that a home had before it was erased, and for what they measured."""
+    for table in (*SENSOR_TABLES, LAST_TOLD):
+        assert await ask(f"SELECT count(*) FROM {table.name} WHERE sensor_id = ANY(%s)", sensors) == 0
+    assert await ask("SELECT count(*) FROM sensor WHERE id = ANY(%s)", sensors) == 0
+
+
 async def assert_the_books_balance(settings: dict[str, str]) -> None:
     """Run the audit."""
     audit = await run_command("audit", settings=settings)
@@ -292,6 +299,43 @@ async def test_a_restored_backup_does_not_bring_a_home_back(
 
 
 @pytest.mark.one_server
+async def test_a_restored_backup_does_not_bring_back_what_a_home_measured_before_it_was_readmitted(
+    service: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path, apart: Path
+) -> None:
+    """Its newest event is the readmission, but what the backup holds was erased; whoever learns of that first."""
+    await service.start_ready()
+    await publish(broker.url, [(senml(GONE), pack(VALUE, time.time() - 60))])
+    await settled(ask, stored=1)
+    assert await service.stop() == 0
+    sensors = [row["id"] for row in (await held(ask, GONE))["sensor"]]
+    await back_up(ask)
+    write_homes(registry_path, home_b=False)
+    assert (await erase(service.settings))["is_clean"]
+    readmitted = await run_command("privacy", "readmit", GONE, settings=service.settings)
+    assert (readmitted.returncode, events(apart)) == (0, ["erased", "readmitted"])
+    refused = "SELECT count(*) FROM erased WHERE readmitted_at IS NULL"
+
+    await restore(ask)
+    await erase(service.settings, dwelling=OTHER)
+    assert await ask(refused) == 2
+    migrated = await run_command("migrate", settings=service.settings)
+    assert "erased_again" in migrated.stderr
+    await assert_nothing_is_left(ask, sensors)
+    assert await ask(refused) == 1
+
+    await restore(ask)
+    write_homes(registry_path, hut_01=True)
+    await service.start_ready()
+    await assert_nothing_of_before(ask, sensors)
+    assert await service.stop() == 0
+    await service.start_ready()
+    assert "erased_again" not in service.log[service.log.rindex("database_connected") :]
+    await publish(broker.url, [(senml(GONE), pack(21.0, time.time()))])
+    await settled(ask, stored=2)
+    assert events(apart) == ["erased", "readmitted", "erased"]
+
+
+@pytest.mark.one_server
 async def test_a_home_that_is_readmitted_begins_anew(
     running: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path, apart: Path
 ) -> None:
@@ -362,6 +406,25 @@ async def test_an_erasure_that_is_killed_is_finished_by_the_next(
     assert report["removed"]["sensor"] == len(sensors)
     await assert_nothing_is_left(ask, sensors)
     await assert_the_books_balance(service.settings)
+
+
+@pytest.mark.one_server
+async def test_what_was_done_last_counts_whatever_the_clocks_say(
+    service_settings: dict[str, str], ask: Callable[..., Any], registry_path: Path, apart: Path
+) -> None:
+    """An event is later than those before it, though the clock that dated them was ahead of the database's."""
+    write_homes(registry_path, home_b=True)
+    for event in ("erased", "readmitted"):
+        write(apart, f"2100-01-01T00:00:00+00:00 erased {mark(GONE)}\n")
+        if event == "readmitted":
+            write(apart, read(apart) + f"2100-01-02T00:00:00+00:00 readmitted {mark(GONE)}\n")
+            await erase(service_settings)
+        done = await run_command("privacy", "readmit", GONE, settings=service_settings)
+        assert done.returncode == 0, done.stderr
+        assert await ask("SELECT readmitted_at > erased_at FROM erased")
+        assert (await run_command("migrate", settings=service_settings)).returncode == 0
+        assert await ask("SELECT readmitted_at > erased_at FROM erased")
+    assert events(apart) == ["erased", "readmitted"] * 2
 
 
 @pytest.mark.one_server
