@@ -6,7 +6,9 @@ is readmitted only by whoever has removed what the backup held.
 """
 
 import asyncio
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from psycopg import errors
@@ -18,6 +20,14 @@ from ingest.sql import load_queries
 _SQL: Final = load_queries("erasure.sql")
 _BETWEEN_TRIES: Final = 0.5
 """Whoever waits for the lock alone keeps out those who share it: now and then they are let through."""
+
+
+class Erasures(NamedTuple):
+    """What a writer of homes goes by: a generation, and the marks of homes that are erased or were readmitted."""
+
+    generation: int
+    refused: AbstractSet[bytes]
+    readmitted: Mapping[bytes, datetime]
 
 
 class Known(NamedTuple):
@@ -49,12 +59,16 @@ async def lock_alone(connection: Connection) -> None:
             return
 
 
-async def look(connection: Connection) -> tuple[int, frozenset[bytes]]:
-    """Keep erasures out, and give their generation and the marks of the homes that are erased."""
+async def look(connection: Connection) -> Erasures:
+    """Keep erasures out, and give those that there were."""
     await share(connection)
-    row = await (await connection.execute(_SQL["look"])).fetchone()
-    generation, marks = row or (0, [])
-    return generation, frozenset(map(bytes, marks))
+    rows = await (await connection.execute(_SQL["look"])).fetchall()
+    standings = {bytes(mark): readmitted_at for _, mark, readmitted_at in rows if mark is not None}
+    return Erasures(
+        generation=rows[0][0] if rows else 0,
+        refused={mark for mark, at in standings.items() if at is None},
+        readmitted={mark: at for mark, at in standings.items() if at is not None},
+    )
 
 
 async def note(connection: Connection, file: ErasedFile | None, new: Standings) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from psycopg import AsyncCursor
 
 from ingest.database import Connection
-from ingest.erased import look, share
+from ingest.erased import Erasures, look, share
 from ingest.errors import OutdatedLayoutError
 from ingest.sql import load_queries
 from processors.availability import FIGURE_STATUSES, quality_bits
@@ -31,7 +31,8 @@ _SENSORS_AT_ONCE: Final = 10_000
 class Registered:
     """What the database knows of a registry: ids, the listed sensors with theirs, and which homes were erased.
 
-    `generation` is that of the erasures, `homes` are the ids of all homes that were not erased.
+    `generation` is that of the erasures, `homes` are the ids of all homes that were not erased, `gate` is without the
+    pauses of those that were.
     """
 
     ids: Ids
@@ -40,17 +41,20 @@ class Registered:
     sensor_ids: Sequence[int]
     homes: frozenset[int]
     generation: int
+    gate: Gate
 
 
 async def register(connection: Connection, registry: Registry, privacy: Privacy, gate: Gate) -> Registered:
     """Write the registry's assets, and the pauses of homes that consent from now on, in a transaction of their own.
 
     What left the registry keeps its rows, since raw readings point to them, but has no live figure any more. A home
-    that was erased is written no more than one that does not consent.
+    that was erased is written no more than one that does not consent. One that was readmitted begins with a pause
+    until then: what it measured before is not wanted any more, whoever still sends it.
     """
     async with connection.transaction():
-        generation, marks = await look(connection)
-        privacy = privacy.without(marks)
+        erasures = await look(connection)
+        privacy = privacy.without(erasures.refused)
+        gate = gate.forget(privacy.is_erased).since_readmitted(_readmitted(registry, privacy, erasures))
         await connection.execute(_SQL["lock_registry"])
         parks = registry.car_park
         attributes = ("code", "name", "zone", "capacity", "latitude", "longitude", "basis")
@@ -70,7 +74,14 @@ async def register(connection: Connection, registry: Registry, privacy: Privacy,
         sensor_ids = await _upsert_sensors(connection, sensors) if sensors else ()
         await _write_pauses(connection, gate)
     ids = Ids(car_parks, spot_ids, dwellings)
-    return Registered(ids, privacy, sensors, sensor_ids, frozenset(homes.values()), generation)
+    return Registered(ids, privacy, sensors, sensor_ids, frozenset(homes.values()), erasures.generation, gate)
+
+
+def _readmitted(registry: Registry, privacy: Privacy, erasures: Erasures) -> Mapping[str, int]:
+    """Give the homes that consent again since they were erased, by pseudonym, and when they were readmitted."""
+    consenting = (privacy.pseudonyms[home.id] for home in registry.dwelling if home.consent and erasures.readmitted)
+    moments = {secret: erasures.readmitted.get(privacy.mark(secret)) for secret in consenting}
+    return {secret: from_datetime(moment) for secret, moment in moments.items() if moment is not None}
 
 
 async def _register_dwellings(connection: Connection, registry: Registry, privacy: Privacy) -> Mapping[str, int]:

@@ -47,8 +47,9 @@ _SENSOR_COLUMNS: Final = {
     "unit": "unit of its values (SenML, RFC 8428); empty where it was never told",
 }
 _PAUSE_COLUMNS: Final = {
-    "began_at": f"when the red button was pressed ({_RFC3339}): nothing is recorded from then on",
-    "ended_at": "when it was released; empty while it is on",
+    "began_at": f"when the red button was pressed ({_RFC3339}): nothing is recorded from then on; 1970 where it may "
+    "have been at any time, or the dwelling was erased and readmitted",
+    "ended_at": "when it was released, or the dwelling readmitted; empty while it is on",
 }
 _LIST_COLUMNS: Final = {**_SENSOR_COLUMNS, "pooled": "t where it counts in the figures of the district, else f"}
 _LAST_TOLD_COLUMNS: Final = {**_SENSOR_COLUMNS, "value": "what it told last"}

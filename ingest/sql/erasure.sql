@@ -9,7 +9,7 @@ SET LOCAL lock_timeout = '2s'
 SELECT pg_advisory_xact_lock(hashtextextended('arceaux.erasure', 0))
 
 -- name: look
-SELECT generation, ARRAY(SELECT mark FROM erased WHERE readmitted_at IS NULL) FROM erasure
+SELECT generation, mark, readmitted_at FROM erasure LEFT JOIN erased ON true
 
 -- name: next_generation
 UPDATE erasure SET generation = generation + 1

@@ -364,7 +364,8 @@ async def test_a_home_that_is_readmitted_begins_anew(
     await publish(broker.url, [(senml(GONE), pack(VALUE, time.time()))])
     await settled(ask, stored=2)
     after = await held(ask, GONE)
-    assert [len(after[table]) for table in TABLES[:4]] == [1, 1, 1, 1]
+    assert [len(after[table]) for table in TABLES[:4]] == [1, 1, 2, 1]
+    assert after["pause"][0]["began_at"].startswith("1970-01-01")
     assert after["dwelling"][0]["id"] != before["dwelling"][0]["id"]
     assert after["sensor"][0]["id"] != before["sensor"][0]["id"]
 
@@ -372,6 +373,34 @@ async def test_a_home_that_is_readmitted_begins_anew(
     await running.start_ready()
     await publish(broker.url, [(senml(GONE), pack(VALUE, time.time()))])
     await settled(ask, stored=3)
+    await assert_the_books_balance(running.settings)
+
+
+@pytest.mark.one_server
+async def test_what_a_readmitted_home_measured_before_stays_away(
+    running: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path
+) -> None:
+    """Sent again by a gateway, of a pause that was forgotten or not; though all that was done between two batches."""
+    measured = time.time() - 30
+    await publish(broker.url, [(senml(GONE), pack(VALUE, measured - 30))])
+    await settled(ask, stored=1)
+    await publish(broker.url, [(pause(GONE), b"on"), (pause(GONE), b"off")])
+    await eventually(lambda: ask("SELECT count(*) FROM pause WHERE ended_at IS NOT NULL"), lambda count: count == 1)
+    write_homes(registry_path, home_b=True)
+    assert (await erase(running.settings))["removed"]["pause"] == 1
+    assert (await run_command("privacy", "readmit", GONE, settings=running.settings)).returncode == 0
+
+    write_homes(registry_path, hut_01=True, home_b=True)
+    await eventually(lambda: ask("SELECT count(*) FROM dwelling WHERE consent"), lambda count: count == 2)
+    bounds = "SELECT extract(epoch FROM began_at)::float || ' ' || (ended_at = readmitted_at) FROM pause, erased"
+    for stored in (2, 3):
+        assert await ask(bounds) == "0 true"
+        await publish(broker.url, [(senml(GONE), pack(VALUE, measured)), (senml(GONE), pack(VALUE, time.time()))])
+        await settled(ask, stored=stored, refused=stored - 1)
+        assert await running.stop() == 0
+        await running.start_ready()
+    oldest = "SELECT min(time) > max(readmitted_at) FROM dwelling_reading, erased"
+    assert await ask(oldest)
     await assert_the_books_balance(running.settings)
 
 
