@@ -68,6 +68,13 @@ def registry_path(registry_path: Path) -> Path:
     return registry_path
 
 
+def sql_after_a_restore() -> list[str]:
+    """Give the statements that the operations page tells to run."""
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    block = page.partition("\n## Backup\n")[2].partition("```sql\n")[2].partition("```")[0]
+    return [statement for statement in block.split(";\n") if statement]
+
+
 def settings_of(variables: dict[str, str]) -> Settings:
     """Give the settings of a service, for code that runs in this process."""
     return Settings(**{name.removeprefix("ARCEAUX_").lower(): value for name, value in variables.items()})  # type: ignore[arg-type] # as text, as from the environment
@@ -248,3 +255,20 @@ async def test_a_least_group_below_seven_is_refused(service_settings: dict[str, 
     ended = await run_command("ingest", settings=service_settings | {"ARCEAUX_PRIVACY_MINIMUM_GROUP": "6"})
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("arceaux: ARCEAUX_PRIVACY_MINIMUM_GROUP: ")
+
+
+async def test_after_a_restore_no_second_groups_are_fixed_in_a_month_that_began_since(
+    service_settings: dict[str, str], ask: Callable[..., Any]
+) -> None:
+    """What the operations page tells to run leaves the month without groups; those of a month that is known stay."""
+    settings = settings_of(service_settings)
+    await write_homes(settings, load_registry(settings.registry))
+    members = await ask("SELECT count(*) FROM pooled_member")
+    for left in (members, 0):
+        for statement in sql_after_a_restore():
+            await ask(statement)
+        async with await connect(settings.database_url, "test") as connection:
+            await pooled.fix_groups(connection, datetime.now(UTC))
+        assert await ask("SELECT count(*) FROM pooled_member") == left
+        await ask("TRUNCATE pooled_month CASCADE")
+    assert members > 0
