@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, LiteralString
 
+RFC3339: Final = "RFC 3339, UTC"
+"""How times are written in exports, as their readers are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class HomeTable:
@@ -46,6 +49,8 @@ _AGGREGATE: Final[Mapping[LiteralString, str]] = MappingProxyType(
         "last": "the last",
         "time_weighted_mean": "mean over time of the last value held",
         "increase": "by how much a meter went on",
+        "first_at": f"when the first was measured ({RFC3339})",
+        "last_at": "when the last was measured",
     }
 )
 
