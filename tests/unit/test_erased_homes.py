@@ -131,6 +131,19 @@ def test_health_forgets_what_the_sensors_of_an_erased_home_told() -> None:
     assert held[1][0] < 0 < held[1][1] == NOW
 
 
+def test_what_an_erased_home_told_last_judges_nothing_any_more() -> None:
+    """A counter's last value is gone from memory, and a suspect one, too; the others' stay."""
+    sensors = Sensors(KEY)
+    sensors.add([Sensor.seen(home, "meter", "energy", "J") for home in (7, 8)], [71, 81])
+    for at, value in ((NOW, 1000.0), (NOW + 1, 900.0)):
+        sensors.jumps.adopt(sensors.jumps.judge(records([(0, 0, at, number, value) for number in (0, 1)], READING)))
+    sensors.forget_all_but([8])
+    again = sensors.jumps.judge(records([(0, 0, NOW - 1, number, 950.0) for number in (0, 1)], READING))
+    assert again.sensors.tolist() == [0]
+    again = sensors.jumps.judge(records([(0, 0, NOW + 2, number, 10.0) for number in (0, 1)], READING))
+    assert list(again.faults) == [1]
+
+
 def test_a_home_that_is_readmitted_finds_no_sensor_of_before() -> None:
     """It has another row, and its sensors are met for the first time."""
     homes = Household()
