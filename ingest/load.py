@@ -71,7 +71,7 @@ async def register(connection: Connection, registry: Registry, privacy: Privacy,
         homes = await _register_dwellings(connection, registry, privacy)
         dwellings = {plain: homes[secret] for plain, secret in privacy.pseudonyms.items() if secret in homes}
         sensors = _listed_sensors(registry, dwellings)
-        sensor_ids = await _upsert_sensors(connection, sensors) if sensors else ()
+        sensor_ids = await _upsert_sensors(connection, sensors, is_listed=True) if sensors else ()
         await _write_pauses(connection, gate)
     ids = Ids(car_parks, spot_ids, dwellings)
     return Registered(ids, privacy, sensors, sensor_ids, frozenset(homes.values()), erasures.generation, gate)
@@ -102,18 +102,19 @@ def _listed_sensors(registry: Registry, dwellings: Mapping[str, int]) -> list[Se
 
 
 async def register_sensors(connection: Connection, sensors: Sequence[Sensor]) -> list[int]:
-    """Write sensors, in a transaction of their own, and give their ids.
+    """Write sensors met in messages, in a transaction of their own, and give their ids.
 
     Raises OutdatedLayoutError, with nothing written, where the home of one does not consent any more or was erased.
     """
     async with connection.transaction():
         await share(connection)
-        return await _upsert_sensors(connection, sensors)
+        return await _upsert_sensors(connection, sensors, is_listed=False)
 
 
-async def _upsert_sensors(connection: Connection, sensors: Sequence[Sensor]) -> list[int]:
-    columns = [[getattr(sensor, name) for sensor in sensors] for name in ("home", "name", "kind", "unit", "pooled")]
-    rows = await (await connection.execute(_SQL["upsert_sensors"], columns)).fetchall()
+async def _upsert_sensors(connection: Connection, sensors: Sequence[Sensor], *, is_listed: bool) -> list[int]:
+    names = ("home", "name", "kind", "unit", "pooled")
+    columns = {name: [getattr(sensor, name) for sensor in sensors] for name in names}
+    rows = await (await connection.execute(_SQL["upsert_sensors"], columns | {"is_listed": is_listed})).fetchall()
     ids = {(home, name, unit): number for home, name, unit, number in rows}
     if len(ids) < len(sensors):
         raise OutdatedLayoutError("a home does not consent any more")

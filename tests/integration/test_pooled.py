@@ -18,10 +18,11 @@ from harness.waiting import eventually
 from ingest import pooled
 from ingest.database import connect
 from ingest.keys import privacy_of
-from ingest.load import register
+from ingest.load import register, register_sensors
 from ingest.metrics import Metrics
 from processors.gate import Gate
 from processors.pooled import STEP, newest_due
+from processors.sensors import Sensor
 from schemas.registry import Registry, load_registry
 from schemas.settings import Settings
 
@@ -272,3 +273,18 @@ async def test_after_a_restore_no_second_groups_are_fixed_in_a_month_that_began_
         assert await ask("SELECT count(*) FROM pooled_member") == left
         await ask("TRUNCATE pooled_month CASCADE")
     assert members > 0
+
+
+async def test_a_service_with_an_older_registry_does_not_pool_what_is_listed_as_not_pooled(
+    service_settings: dict[str, str], ask: Callable[..., Any]
+) -> None:
+    """It meets the sensor in a message, and takes it for one that nobody lists: the row stays as it was listed."""
+    settings = settings_of(service_settings)
+    await write_homes(settings, load_registry(settings.registry))
+    row = "SELECT id || ' ' || dwelling_id || ' ' || kind || ' ' || pooled"
+    listed = f"{row} FROM sensor WHERE name LIKE %s ORDER BY id LIMIT 1"
+    number, dwelling, *_ = (await ask(listed, "fridge%")).split()
+    async with await connect(settings.database_url, "test") as connection:
+        met = Sensor.seen(int(dwelling), "fridge/temperature", "other", "Cel")
+        assert await register_sensors(connection, [met]) == [int(number)]
+    assert (await ask(listed, "fridge%")).split() == [number, dwelling, "temperature", "false"]
