@@ -25,7 +25,7 @@ class HomeTable:
 class SensorTable:
     """A table whose rows belong to a sensor by `sensor_id`, many of them, in the order of the column `time`.
 
-    What is computed from readings may still be written while a home is being erased. An export has its rows in `file`,
+    An export has its rows in `file`,
     and tells what its `columns` mean; `retention` names what of the settings says how long rows are kept.
     """
 

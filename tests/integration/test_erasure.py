@@ -377,6 +377,29 @@ async def test_a_home_that_is_readmitted_begins_anew(
 
 
 @pytest.mark.one_server
+async def test_nothing_is_computed_of_a_home_that_is_being_removed(
+    service: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path, database_url: str
+) -> None:
+    """Before anything of it is removed, nothing is left to be rolled: so nobody has to be kept out until the end."""
+    await service.start_ready()
+    await leave_traces(broker, ask)
+    assert await service.stop() == 0
+    sensors = [row["id"] for row in (await held(ask, GONE))["sensor"]]
+    others = "SELECT sensors FROM touched_minute"
+    write_homes(registry_path, home_b=True)
+    async with await connect(database_url, "test") as connection, connection.transaction():
+        await connection.execute("LOCK TABLE dwelling_reading IN SHARE MODE")
+        process = start_erasing(service.settings)
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'dwelling_reading'::regclass"
+        await eventually(lambda: ask(waits), lambda count: count == 1)
+        assert await ask("SELECT count(*) FROM dwelling_reading WHERE sensor_id = ANY(%s)", sensors) > 0
+        assert await ask(others) == [row["id"] for row in (await held(ask, OTHER))["sensor"]]
+    assert await asyncio.to_thread(process.wait) == 0
+    process.communicate()
+    await assert_nothing_is_left(ask, sensors)
+
+
+@pytest.mark.one_server
 async def test_what_a_readmitted_home_measured_before_stays_away(
     running: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path
 ) -> None:
