@@ -1,21 +1,44 @@
 """The homes that were erased: a table, and a file kept apart from the database, which bring each other up to date.
 
 A home is known there by its mark, which leads to it only with the pseudonyms' key. Of each mark the newest event
-counts, erased or readmitted, wherever it stands. So a restored backup learns from the file what was erased since.
+counts, erased or readmitted, wherever it stands. So a restored backup learns from the file what was erased since, and
+is readmitted only by whoever has removed what the backup held.
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from psycopg import errors
 
 from ingest.database import Connection
-from ingest.erased_file import ErasedFile, Standing, Standings
+from ingest.erased_file import NEVER_ERASED, ErasedFile, Standing, Standings
 from ingest.sql import load_queries
 
 _SQL: Final = load_queries("erasure.sql")
 _BETWEEN_TRIES: Final = 0.5
 """Whoever waits for the lock alone keeps out those who share it: now and then they are let through."""
+
+
+class Erasures(NamedTuple):
+    """What a writer of homes goes by: a generation, and the marks of homes that are erased or were readmitted."""
+
+    generation: int
+    refused: AbstractSet[bytes]
+    readmitted: Mapping[bytes, datetime]
+
+
+class Known(NamedTuple):
+    """What table and file know together, and the marks that the table refuses.
+
+    A mark that is refused though it was readmitted is one of a restored backup: the table knows of its erasure again,
+    and must not know of its readmission before the home is removed.
+    """
+
+    standings: Standings
+    refused: AbstractSet[bytes]
 
 
 async def share(connection: Connection) -> None:
@@ -36,18 +59,16 @@ async def lock_alone(connection: Connection) -> None:
             return
 
 
-async def look(connection: Connection) -> tuple[int, frozenset[bytes]]:
-    """Keep erasures out, and give their generation and the marks of the homes that are erased."""
+async def look(connection: Connection) -> Erasures:
+    """Keep erasures out, and give those that there were."""
     await share(connection)
-    row = await (await connection.execute(_SQL["look"])).fetchone()
-    generation, marks = row or (0, [])
-    return generation, frozenset(map(bytes, marks))
-
-
-async def _standings(connection: Connection) -> Standings:
-    """Read the table."""
-    rows = await (await connection.execute(_SQL["standings"])).fetchall()
-    return {bytes(mark): Standing(at, is_erased) for mark, at, is_erased in rows}
+    rows = await (await connection.execute(_SQL["look"])).fetchall()
+    standings = {bytes(mark): readmitted_at for _, mark, readmitted_at in rows if mark is not None}
+    return Erasures(
+        generation=rows[0][0] if rows else 0,
+        refused={mark for mark, at in standings.items() if at is None},
+        readmitted={mark: at for mark, at in standings.items() if at is not None},
+    )
 
 
 async def note(connection: Connection, file: ErasedFile | None, new: Standings) -> None:
@@ -57,25 +78,50 @@ async def note(connection: Connection, file: ErasedFile | None, new: Standings) 
     await _write(connection, new)
 
 
-async def bring_up_to_date(connection: Connection, file: ErasedFile | None) -> Standings:
-    """Let table and file learn from each other what is newer there; give what both say now."""
+async def bring_up_to_date(connection: Connection, file: ErasedFile | None) -> Known:
+    """Let the file learn from the table all that is newer there, and the table from the file what was erased."""
     in_table = await _standings(connection)
     in_file = file.read() if file is not None else {}
-    if new := _newer(in_file, in_table):
-        await _write(connection, new)
-    if file is not None and (told := _newer(in_table, in_file)):
+    if file is not None and (told := _news(in_table, in_file)):
         file.append(told)
-    return {**in_table, **new}
+    learned = {mark: Standing(erased_at=new.erased_at) for mark, new in _news(in_file, in_table).items()}
+    if learned := {mark: new for mark, new in learned.items() if new.erased_at is not None}:
+        await _write(connection, learned)
+        in_table = await _standings(connection)
+    known = {mark: _of(in_table, mark).joined(_of(in_file, mark)) for mark in in_table.keys() | in_file.keys()}
+    return Known(known, {mark for mark, standing in in_table.items() if standing.is_erased})
 
 
-def _newer(there: Standings, here: Standings) -> Standings:
-    return {mark: standing for mark, standing in there.items() if mark not in here or standing > here[mark]}
+async def readmit_again(connection: Connection, known: Known) -> None:
+    """Let the table know who was readmitted, once every home that it refuses is removed."""
+    standings = {mark: known.standings[mark] for mark in known.refused}
+    new = {mark: Standing(readmitted_at=s.readmitted_at) for mark, s in standings.items() if not s.is_erased}
+    if new:
+        await _write(connection, new)
+
+
+async def _standings(connection: Connection) -> Standings:
+    """Read the table."""
+    rows = await (await connection.execute(_SQL["standings"])).fetchall()
+    return {bytes(mark): Standing(erased_at, readmitted_at) for mark, erased_at, readmitted_at in rows}
+
+
+def _news(there: Standings, here: Standings) -> Standings:
+    news = {mark: standing.news(_of(here, mark)) for mark, standing in there.items()}
+    return {mark: new for mark, new in news.items() if any(new)}
+
+
+def _of(standings: Standings, mark: bytes) -> Standing:
+    return standings.get(mark, NEVER_ERASED)
 
 
 async def _write(connection: Connection, new: Standings) -> None:
     """Write into the table, alone, and raise the generation: whatever was decoded before is decoded again."""
     async with connection.transaction():
         await lock_alone(connection)
-        for mark, (at, is_erased) in new.items():
-            await connection.execute(_SQL["note_erased" if is_erased else "note_readmitted"], {"mark": mark, "at": at})
+        for mark, (erased_at, readmitted_at) in new.items():
+            if erased_at is not None:
+                await connection.execute(_SQL["note_erased"], {"mark": mark, "at": erased_at})
+            if readmitted_at is not None:
+                await connection.execute(_SQL["note_readmitted"], {"mark": mark, "at": readmitted_at})
         await connection.execute(_SQL["next_generation"])

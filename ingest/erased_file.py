@@ -15,14 +15,37 @@ from schemas.faults import ConfigurationError
 from schemas.settings import Settings
 
 _NAME: Final = "ARCEAUX_ERASED_FILE"
+_EVENTS: Final = ("erased", "readmitted")
 _LINE: Final = re.compile(rb"(\S+) (erased|readmitted) ([0-9a-f]{64})")
 
 
 class Standing(NamedTuple):
-    """The newest event of a mark. Of two the greater one counts: the later, and at one moment the erasure."""
+    """When a home was erased last and when it was readmitted last, None for never, as far as it is known."""
 
-    at: datetime
-    is_erased: bool
+    erased_at: datetime | None = None
+    readmitted_at: datetime | None = None
+
+    @property
+    def is_erased(self) -> bool:
+        """Tell whether the erasure counts: it is the later one, or both are of one moment."""
+        return self.erased_at is not None and self.latest == self.erased_at
+
+    @property
+    def latest(self) -> datetime | None:
+        """The moment of the newest event."""
+        return max((moment for moment in self if moment is not None), default=None)
+
+    def joined(self, other: Self) -> Self:
+        """Give the newest of both."""
+        return type(self)(*(_later(*moments) for moments in zip(self, other, strict=True)))
+
+    def news(self, known: Self) -> Self:
+        """Give what of this is later than what is known, None for the rest."""
+        pairs = zip(self, known, strict=True)
+        return type(self)(*(None if _later(mine, theirs) == theirs else mine for mine, theirs in pairs))
+
+
+NEVER_ERASED: Final = Standing()
 
 
 Standings = Mapping[bytes, Standing]
@@ -51,14 +74,16 @@ class ErasedFile:
         # What stands behind the last line end was cut off while it was written: its command did not go on.
         for number, line in enumerate(content.split(b"\n")[:-1], start=1):
             mark, standing = self._parse(number, line)
-            found[mark] = max(standing, found.get(mark, standing))
+            found[mark] = standing.joined(found.get(mark, NEVER_ERASED))
         return found
 
     def append(self, new: Standings) -> None:
         """Add events, on disk when this returns. Raises ConfigurationError where that cannot be done."""
         lines = [
-            f"{at.isoformat()} {'erased' if is_erased else 'readmitted'} {mark.hex()}\n"
-            for mark, (at, is_erased) in new.items()
+            f"{at.isoformat()} {event} {mark.hex()}\n"
+            for mark, standing in new.items()
+            for event, at in zip(_EVENTS, standing, strict=True)
+            if at is not None
         ]
         try:
             self._write("".join(lines).encode())
@@ -87,10 +112,14 @@ class ErasedFile:
                 at, event, mark = match.groups()
                 moment = datetime.fromisoformat(at.decode())
                 if moment.tzinfo is not None:
-                    return bytes.fromhex(mark.decode()), Standing(moment, event == b"erased")
+                    return bytes.fromhex(mark.decode()), Standing(**{f"{event.decode()}_at": moment})
         except ValueError:
             pass  # no moment; said below
         raise ConfigurationError(
             f"{_NAME}: {self._path}: line {number}: expected a time, `erased` or `readmitted`, and a mark; "
             "restore the file from its copy"
         )
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((moment for moment in (one, other) if moment is not None), default=None)

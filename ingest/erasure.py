@@ -1,8 +1,9 @@
 """Removes a home: everything that the database holds of it.
 
-Its mark is noted before (ingest/erased.py): from then on whoever writes of homes refuses this one. So what is there
-cannot grow, and is removed in portions while the stream goes on. At the end, alone, what was computed meanwhile goes,
-and the home itself. Stopped anywhere, it is gone on with by whoever does it next.
+Its mark is noted before (ingest/erased.py): from then on whoever writes of homes refuses this one. Then, alone for a
+moment, what the roller would compute of it next is forgotten. So what is there cannot grow, and is removed in portions
+while the stream goes on. At the end, alone again, the home itself goes. Stopped anywhere, it is gone on with by
+whoever does it next.
 """
 
 import asyncio
@@ -59,8 +60,7 @@ async def remove(connection: Connection, pseudonym: str, told: Told) -> Removed:
     """Remove everything of a home whose mark is noted."""
     rows: Counter[str] = Counter()
     async with _as_the_one_that_removes(connection):
-        await _withdraw(connection, pseudonym)
-        home = await find(connection, pseudonym)
+        home = await _withdraw(connection, pseudonym)
         async for table, number in _parts(connection, pseudonym, home):
             rows[table] += number
             told(f"removing from {table}: {rows[table]}")
@@ -83,11 +83,19 @@ async def _as_the_one_that_removes(connection: Connection) -> AsyncIterator[None
             await connection.execute(_SQL["remove_no_longer"])
 
 
-async def _withdraw(connection: Connection, pseudonym: str) -> None:
-    """Let no figure be computed that rests on a part of what is being removed."""
+async def _withdraw(connection: Connection, pseudonym: str) -> Home | None:
+    """Let nothing be computed that rests on a part of what is being removed; give the home, which gets no sensors more.
+
+    No pass of the roller is under way meanwhile, and the next one finds no mark of this home.
+    """
     async with connection.transaction():
         await lock_alone(connection)
+        await connection.execute(_SQL["take_your_time"])
         await connection.execute(_SQL["withdraw"], (pseudonym,))
+        home = await find(connection, pseudonym)
+        if home is not None:
+            await connection.execute(_SQL["forget_marks"], {"sensors": list(home.sensors)})
+    return home
 
 
 async def _parts(connection: Connection, pseudonym: str, home: Home | None) -> AsyncIterator[tuple[str, int]]:
@@ -141,17 +149,12 @@ async def _portion_end(connection: Connection, after: int) -> int | None:
 
 
 async def _the_rest(connection: Connection, home: Home) -> Mapping[str, int]:
-    """Delete the home and what hangs on it, alone: nobody can compute anything more of it."""
+    """Delete the home and the few rows that hang on it, alone."""
     rows = {}
     async with connection.transaction():
         await lock_alone(connection)
         await connection.execute(_SQL["take_your_time"])
-        await connection.execute(_SQL["no_decompression_limit"])
-        for computed in (table for table in SENSOR_TABLES if table.is_computed):
-            rows[computed.name] = await _delete(connection, computed.name, "sensor_id", home.sensors)
-            await _record(connection, computed.name, rows[computed.name])
         rows[LAST_TOLD.name] = await _delete(connection, LAST_TOLD.name, LAST_TOLD.key, home.sensors)
-        await connection.execute(_SQL["forget_marks"], {"sensors": list(home.sensors)})
         await connection.execute(_SQL["become_nobody"], (home.id,))
         for table in (*DWELLING_TABLES, DWELLING):
             rows[table.name] = await _delete(connection, table.name, table.key, (home.id,))

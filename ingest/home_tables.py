@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, LiteralString
 
+RFC3339: Final = "RFC 3339, UTC"
+"""How times are written in exports, as their readers are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class HomeTable:
@@ -22,7 +25,7 @@ class HomeTable:
 class SensorTable:
     """A table whose rows belong to a sensor by `sensor_id`, many of them, in the order of the column `time`.
 
-    What is computed from readings may still be written while a home is being erased. An export has its rows in `file`,
+    An export has its rows in `file`,
     and tells what its `columns` mean; `retention` names what of the settings says how long rows are kept.
     """
 
@@ -46,6 +49,8 @@ _AGGREGATE: Final[Mapping[LiteralString, str]] = MappingProxyType(
         "last": "the last",
         "time_weighted_mean": "mean over time of the last value held",
         "increase": "by how much a meter went on",
+        "first_at": f"when the first was measured ({RFC3339})",
+        "last_at": "when the last was measured",
     }
 )
 

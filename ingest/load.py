@@ -8,7 +8,7 @@ import numpy as np
 from psycopg import AsyncCursor
 
 from ingest.database import Connection
-from ingest.erased import look, share
+from ingest.erased import Erasures, look, share
 from ingest.errors import OutdatedLayoutError
 from ingest.sql import load_queries
 from processors.availability import FIGURE_STATUSES, quality_bits
@@ -31,7 +31,8 @@ _SENSORS_AT_ONCE: Final = 10_000
 class Registered:
     """What the database knows of a registry: ids, the listed sensors with theirs, and which homes were erased.
 
-    `generation` is that of the erasures, `homes` are the ids of all homes that were not erased.
+    `generation` is that of the erasures, `homes` are the ids of all homes that were not erased, `gate` is without the
+    pauses of those that were.
     """
 
     ids: Ids
@@ -40,17 +41,20 @@ class Registered:
     sensor_ids: Sequence[int]
     homes: frozenset[int]
     generation: int
+    gate: Gate
 
 
 async def register(connection: Connection, registry: Registry, privacy: Privacy, gate: Gate) -> Registered:
     """Write the registry's assets, and the pauses of homes that consent from now on, in a transaction of their own.
 
     What left the registry keeps its rows, since raw readings point to them, but has no live figure any more. A home
-    that was erased is written no more than one that does not consent.
+    that was erased is written no more than one that does not consent. One that was readmitted begins with a pause
+    until then: what it measured before is not wanted any more, whoever still sends it.
     """
     async with connection.transaction():
-        generation, marks = await look(connection)
-        privacy = privacy.without(marks)
+        erasures = await look(connection)
+        privacy = privacy.without(erasures.refused)
+        gate = gate.forget(privacy.is_erased).since_readmitted(_readmitted(registry, privacy, erasures))
         await connection.execute(_SQL["lock_registry"])
         parks = registry.car_park
         attributes = ("code", "name", "zone", "capacity", "latitude", "longitude", "basis")
@@ -67,10 +71,17 @@ async def register(connection: Connection, registry: Registry, privacy: Privacy,
         homes = await _register_dwellings(connection, registry, privacy)
         dwellings = {plain: homes[secret] for plain, secret in privacy.pseudonyms.items() if secret in homes}
         sensors = _listed_sensors(registry, dwellings)
-        sensor_ids = await _upsert_sensors(connection, sensors) if sensors else ()
+        sensor_ids = await _upsert_sensors(connection, sensors, is_listed=True) if sensors else ()
         await _write_pauses(connection, gate)
     ids = Ids(car_parks, spot_ids, dwellings)
-    return Registered(ids, privacy, sensors, sensor_ids, frozenset(homes.values()), generation)
+    return Registered(ids, privacy, sensors, sensor_ids, frozenset(homes.values()), erasures.generation, gate)
+
+
+def _readmitted(registry: Registry, privacy: Privacy, erasures: Erasures) -> Mapping[str, int]:
+    """Give the homes that consent again since they were erased, by pseudonym, and when they were readmitted."""
+    consenting = (privacy.pseudonyms[home.id] for home in registry.dwelling if home.consent and erasures.readmitted)
+    moments = {secret: erasures.readmitted.get(privacy.mark(secret)) for secret in consenting}
+    return {secret: from_datetime(moment) for secret, moment in moments.items() if moment is not None}
 
 
 async def _register_dwellings(connection: Connection, registry: Registry, privacy: Privacy) -> Mapping[str, int]:
@@ -91,18 +102,19 @@ def _listed_sensors(registry: Registry, dwellings: Mapping[str, int]) -> list[Se
 
 
 async def register_sensors(connection: Connection, sensors: Sequence[Sensor]) -> list[int]:
-    """Write sensors, in a transaction of their own, and give their ids.
+    """Write sensors met in messages, in a transaction of their own, and give their ids.
 
     Raises OutdatedLayoutError, with nothing written, where the home of one does not consent any more or was erased.
     """
     async with connection.transaction():
         await share(connection)
-        return await _upsert_sensors(connection, sensors)
+        return await _upsert_sensors(connection, sensors, is_listed=False)
 
 
-async def _upsert_sensors(connection: Connection, sensors: Sequence[Sensor]) -> list[int]:
-    columns = [[getattr(sensor, name) for sensor in sensors] for name in ("home", "name", "kind", "unit", "pooled")]
-    rows = await (await connection.execute(_SQL["upsert_sensors"], columns)).fetchall()
+async def _upsert_sensors(connection: Connection, sensors: Sequence[Sensor], *, is_listed: bool) -> list[int]:
+    names = ("home", "name", "kind", "unit", "pooled")
+    columns = {name: [getattr(sensor, name) for sensor in sensors] for name in names}
+    rows = await (await connection.execute(_SQL["upsert_sensors"], columns | {"is_listed": is_listed})).fetchall()
     ids = {(home, name, unit): number for home, name, unit, number in rows}
     if len(ids) < len(sensors):
         raise OutdatedLayoutError("a home does not consent any more")

@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from ingest.database import Connection
 from ingest.dead_letter_queries import clock, is_writer_at_work
 from ingest.erased import bring_up_to_date, note
-from ingest.erased_file import ErasedFile, Standing
+from ingest.erased_file import NEVER_ERASED, ErasedFile, Standing
 from ingest.erasure import Told, find, remove
 from ingest.erasure_search import search
 from ingest.errors import ArceauxError
@@ -19,6 +19,7 @@ from processors.privacy import Privacy
 _TAKEN_UP_WITHIN: Final = 10.0
 """The service looks at its registry four times a second."""
 _LOOK_AGAIN: Final = 0.2
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,14 @@ async def erase(connection: Connection, privacy: Privacy, dwelling: str, file: E
     secret = privacy.pseudonym(dwelling)
     mark = privacy.mark(secret)
     await _consent_is_withdrawn(connection, secret)
-    standing = (await bring_up_to_date(connection, file)).get(mark)
-    is_known = standing is not None or dwelling in privacy.pseudonyms or await find(connection, secret) is not None
+    standing = (await bring_up_to_date(connection, file)).standings.get(mark, NEVER_ERASED)
+    is_known = any(standing) or dwelling in privacy.pseudonyms or await find(connection, secret) is not None
     if not (is_known or await search(connection, secret, None, told)):
         raise ArceauxError("nothing is held of a dwelling of this id, nor does the registry list it: is it written so?")
-    before = standing.at if standing is not None and standing.is_erased else None
-    at = before or await clock(connection)
+    before = standing.erased_at if standing.is_erased else None
+    at = before or await _moment_after(connection, standing)
     if before is None:
-        await note(connection, file, {mark: Standing(at, is_erased=True)})
+        await note(connection, file, {mark: Standing(erased_at=at)})
     home, removed = await remove(connection, secret, told)
     return Erased(at, before, removed, await search(connection, secret, home, told))
 
@@ -54,12 +55,20 @@ async def erase(connection: Connection, privacy: Privacy, dwelling: str, file: E
 async def readmit(connection: Connection, privacy: Privacy, dwelling: str, file: ErasedFile | None) -> None:
     """Let a home in again that was erased. Raises ArceauxError where it was not, or where its erasure is not done."""
     secret = privacy.pseudonym(dwelling)
-    standing = (await bring_up_to_date(connection, file)).get(privacy.mark(secret))
-    if standing is None or not standing.is_erased:
+    mark = privacy.mark(secret)
+    known = await bring_up_to_date(connection, file)
+    if mark not in known.refused:
         raise ArceauxError("this dwelling is not erased: there is nothing to readmit")
     if await find(connection, secret) is not None:
         raise ArceauxError("the erasure of this dwelling is not finished: run `arceaux privacy erase` again first")
-    await note(connection, file, {privacy.mark(secret): Standing(await clock(connection), is_erased=False)})
+    at = await _moment_after(connection, known.standings[mark])
+    await note(connection, file, {mark: Standing(readmitted_at=at)})
+
+
+async def _moment_after(connection: Connection, standing: Standing) -> datetime:
+    """Give the database's time; after every event that is known, whatever clock that was dated by."""
+    now = await clock(connection)
+    return now if standing.latest is None else max(now, standing.latest + _MICROSECOND)
 
 
 async def _consent_is_withdrawn(connection: Connection, secret: str) -> None:

@@ -3,7 +3,6 @@
 Rows stream from the database into the files. Of other homes nothing is in them: what a message says of one is masked.
 """
 
-import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from ingest.home_tables import (
     DWELLING_TABLES,
     LAST_TOLD,
     POOLED_MEMBER,
+    RFC3339,
     SENSOR_TABLES,
     SensorTable,
 )
@@ -38,27 +38,24 @@ _LETTERS_AT_ONCE: Final = 1_000
 _TOLD_EVERY: Final = 1_000_000
 """Bytes of a file between two words on how far it is."""
 _PSEUDONYM: Final = re.compile(r"[0-9a-f]{64}")
-_OWN_TOPICS: Final = ("%/dwellings/{}/%", "application/%/device/{}/%", "v3/%/devices/{}/%")
-"""What the topics are like under which a home's dead letters stand."""
-_RFC3339: Final = "RFC 3339, UTC"
 _SENSOR_COLUMNS: Final = {
     "sensor": "name of the sensor in the dwelling",
     "kind": "what it measures",
     "unit": "unit of its values (SenML, RFC 8428); empty where it was never told",
 }
 _PAUSE_COLUMNS: Final = {
-    "began_at": f"when the red button was pressed ({_RFC3339}): nothing is recorded from then on",
-    "ended_at": "when it was released; empty while it is on",
+    "began_at": f"when the red button was pressed ({RFC3339}): nothing is recorded from then on; 1970 where it may "
+    "have been at any time, or the dwelling was erased and readmitted",
+    "ended_at": "when it was released, or the dwelling readmitted; empty while it is on",
 }
 _LIST_COLUMNS: Final = {**_SENSOR_COLUMNS, "pooled": "t where it counts in the figures of the district, else f"}
 _LAST_TOLD_COLUMNS: Final = {**_SENSOR_COLUMNS, "value": "what it told last"}
 _GROUP_COLUMNS: Final = {"month": "first day of the month", "district": "whose figures these are"}
 _LETTER_COLUMNS: Final = {
-    "received_at": f"when it came first ({_RFC3339})",
+    "received_at": f"when it came first ({RFC3339})",
     "last_seen_at": "when it came last",
     "topic": "where it was sent",
     "payload": "what was sent, as far as it is kept; null where it is not",
-    "payload_base64": "the same where it is no text",
     "size": "bytes that were sent",
     "reason": "why it could not be used",
     "detail": "the same in words",
@@ -129,14 +126,14 @@ class _Exporter:
     ) -> None:
         self._connection, self._subject, self._settings = connection, subject, request.settings
         self._open_file, self._told = open_file, told
-        own = [form.format(subject.pseudonym) for form in _OWN_TOPICS]
+        own = [f"{topic}/" for topic in request.privacy.own_topics(subject.dwelling)]
         self._parameters = {"home": subject.id, "pseudonym": subject.pseudonym, "own": own, **request.period._asdict()}
         self._files: list[dict[str, Any]] = []
 
     async def write_all(self) -> dict[str, Any]:
         """Write the files; give the manifest."""
         for table in SENSOR_TABLES:
-            columns = {table.time: f"when it was so ({_RFC3339})", **_SENSOR_COLUMNS, **table.columns}
+            columns = {table.time: f"when it was so ({RFC3339})", **_SENSOR_COLUMNS, **table.columns}
             await self._write_csv(table.file, _measured(table), columns, table.purpose, self._kept(table.retention))
         for name, columns, purpose in (
             ("sensors", _LIST_COLUMNS, "the sensors that are known of the dwelling"),
@@ -199,12 +196,11 @@ class _Exporter:
     def _letter(self, row: Mapping[str, Any]) -> dict[str, Any]:
         payload: bytes | None = row["payload"]
         letter = {name: _rfc3339(value) if isinstance(value, datetime) else value for name, value in row.items()}
-        letter |= {"topic": self._unveil(row["topic"]), "payload": None}
         try:
-            letter["payload"] = None if payload is None else self._unveil(bytes(payload).decode())
+            text = None if payload is None else self._unveil(bytes(payload).decode())
         except UnicodeDecodeError:
-            letter["payload_base64"] = base64.b64encode(payload or b"").decode()
-        return letter
+            text = None  # of a home no such payload is kept; in one that is there nobody's pseudonym could be masked
+        return letter | {"topic": self._unveil(row["topic"]), "payload": text}
 
     def _unveil(self, text: str) -> str:
         """Put the dwelling's own id back in place of its pseudonym, and nobody's in place of any other's."""
@@ -237,7 +233,9 @@ def _measured(table: SensorTable) -> sql.Composed:
     return sql.SQL(_SQL["measured"]).format(
         time=_time(table.time),
         order=sql.Identifier(table.time),
-        columns=sql.SQL(", ").join(map(sql.Identifier, table.columns)),
+        columns=sql.SQL(", ").join(
+            _time(column) if column.endswith("_at") else sql.Identifier(column) for column in table.columns
+        ),
         table=sql.Identifier(table.name),
     )
 

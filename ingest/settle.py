@@ -155,7 +155,7 @@ class Settler:
 
     async def _change_registry(self, registry: Registry, privacy: Privacy) -> None:
         self._new_registry = None
-        self._layout, self._world = await self._store.take_up(registry, privacy, self.gate)
+        self._layout, self._world, self.gate = await self._store.take_up(registry, privacy, self.gate)
         self._noise = Noise()  # a topic may lead elsewhere now, or nowhere
         self._metrics.forget_figures()
         log.info("registry_taken_up", car_parks=len(registry.car_park), dwellings=len(registry.dwelling))
@@ -163,8 +163,7 @@ class Settler:
 
     async def _reload(self) -> None:
         """Load the layout again, since homes were erased or readmitted: nothing held in memory may bring one back."""
-        self._layout = await self._store.reload(self.gate)
-        self.gate = self.gate.forget(self._layout.privacy.is_erased, _now())
+        self._layout, self.gate = await self._store.reload(self.gate)
         log.info("erasures_taken_up", erased=len(self._layout.privacy.erased))
 
     async def _settle_halves(self, gathered: Gathered) -> None:

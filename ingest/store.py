@@ -91,22 +91,23 @@ class Store:
         """
         return await self._until_done(lambda: self._open(registry, privacy))
 
-    async def take_up(self, registry: Registry, privacy: Privacy, gate: Gate) -> tuple[Layout, World]:
+    async def take_up(self, registry: Registry, privacy: Privacy, gate: Gate) -> tuple[Layout, World, Gate]:
         """Write another registry and load the state of its assets, trying until it is done.
 
-        Pauses of homes that consent from now on are written, too: until now they were only in the gate.
+        Pauses of homes that consent from now on are written, too: until now they were only in the gate. It is given
+        back without those of homes that were erased.
         """
 
-        async def write_and_load() -> tuple[Layout, World]:
-            layout = await self._register(await self._connected(), registry, privacy, gate)
-            return layout, await load.load_world(await self._connected(), layout)
+        async def write_and_load() -> tuple[Layout, World, Gate]:
+            layout, left = await self._register(await self._connected(), registry, privacy, gate)
+            return layout, await load.load_world(await self._connected(), layout), left
 
         return await self._until_done(write_and_load)
 
-    async def reload(self, gate: Gate) -> Layout:
+    async def reload(self, gate: Gate) -> tuple[Layout, Gate]:
         """Write and lay out the registry in force again, after an OutdatedLayoutError; its parking is as it was."""
 
-        async def write() -> Layout:
+        async def write() -> tuple[Layout, Gate]:
             return await self._register(await self._connected(), self._registry, self._privacy, gate)
 
         return await self._until_done(write)
@@ -201,20 +202,22 @@ class Store:
         self._lease, self._batch, committed_at = row
         await reapply(connection, self._erased, privacy)
         await load.load_sensors(connection, self._sensors)
-        layout = await self._register(connection, registry, privacy, Gate())
+        layout, _ = await self._register(connection, registry, privacy, Gate())
         world = await load.load_world(connection, layout)
         await load.load_last_told(connection, self._sensors)
         gate = await load.load_gate(connection)
         self._metrics.database_up.set(1)
         return Start(layout, world, gate, NEVER if committed_at is None else from_datetime(committed_at))
 
-    async def _register(self, connection: Connection, registry: Registry, privacy: Privacy, gate: Gate) -> Layout:
+    async def _register(
+        self, connection: Connection, registry: Registry, privacy: Privacy, gate: Gate
+    ) -> tuple[Layout, Gate]:
         registered = await load.register(connection, registry, privacy, gate)
-        self._registry, self._privacy, self._generation = registry, privacy, registered.generation
         self._sensors.add(registered.sensors, registered.sensor_ids)
-        if registered.privacy.erased:
+        if registered.generation != self._generation:  # also where one was readmitted before we have looked
             self._sensors.forget_all_but(registered.homes)
-        return Layout.of(registry, registered.ids, registered.privacy, self._sensors)
+        self._registry, self._privacy, self._generation = registry, privacy, registered.generation
+        return Layout.of(registry, registered.ids, registered.privacy, self._sensors), registered.gate
 
     async def _attempt(self, batch: Batch, is_outdated: Callable[[], bool]) -> Outcome:
         """Try once. Where the COMMIT of an earlier try was cut off, find out whether it happened."""

@@ -4,7 +4,7 @@ A pause is an interval [began, ended) in microseconds since 1970. A reading is r
 its time lies in one, whenever it arrives. Only an explicit `off` ends a pause.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -94,11 +94,21 @@ class Gate:
             covered |= (times >= began) & (times < ended)
         return covered
 
-    def forget(self, is_gone: Callable[[str], bool], now: int) -> "Gate":
-        """Forget what was in the past of homes; a button of theirs that is on stays on, as if pressed now."""
+    def forget(self, is_gone: Callable[[str], bool]) -> "Gate":
+        """Forget what was in the past of homes; a button of theirs that is on stays on, as if it always had been."""
         gone = {home for home in self.pauses if is_gone(home)}
         kept = {home: pauses for home, pauses in self.pauses.items() if home not in gone}
-        return Gate(kept | {home: (Pause(now),) for home in gone if self.is_paused(home)})
+        return Gate(kept | {home: (Pause(0),) for home in gone if self.is_paused(home)})
+
+    def since_readmitted(self, moments: Mapping[str, int]) -> "Gate":
+        """Refuse whatever homes measured before a moment each: one pause in place of all that they had until then."""
+        admitted = {}
+        for home, moment in moments.items():
+            held, until = self.pauses.get(home, ()), Pause(0, moment)
+            if until not in held:
+                later = (Pause(max(pause.began, moment), pause.ended) for pause in held if pause.ended > moment)
+                admitted[home] = (until, *later)
+        return Gate(self.pauses | admitted)
 
     def since(self, oldest: int) -> "Gate":
         """Forget the pauses that no reading still accepted can lie in."""

@@ -163,7 +163,7 @@ class Jumps:
         self._row[list(numbers)] = [rows[one] for one in limits]
 
     def forget(self, numbers: NDArray[np.integer]) -> None:
-        """Believe nothing of sensors any more, whose values are in another unit now."""
+        """Believe nothing of sensors any more: their values are in another unit now, or their home was erased."""
         self._time[numbers], self._value[numbers] = _NONE.time, _NONE.value
         self._is_suspect[numbers] = False
         for number in numbers.tolist():

@@ -7,6 +7,7 @@ not even by trying out every id.
 import hashlib
 import hmac
 import re
+import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Self
@@ -25,7 +26,8 @@ _DIGEST_LABEL: Final = b"arceaux dead letters"
 _MARK_LABEL: Final = b"arceaux erased homes"
 KEPT_BYTES: Final = 64 * 1024
 """As much of a payload as is kept; its size and digest tell the rest."""
-_WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
+_WORD_CHARACTERS: Final = f"{string.ascii_letters}{string.digits}_-"
+_WORD: Final = re.compile(f"[{_WORD_CHARACTERS}]+")
 """What an id can stand in."""
 _PSEUDONYM_LENGTH: Final = 64
 _MAY_HIDE: Final = re.compile(r'[^\t\r\n -~\u00a0-\uffff]|\\|"vd"|[A-Za-z0-9+/_-]{32,}')
@@ -114,6 +116,12 @@ class Privacy:
         """Give the pseudonym of any home, registered or not."""
         return self.pseudonyms.get(dwelling) or pseudonym(self.key, dwelling)
 
+    def own_topics(self, dwelling: str) -> tuple[str, ...]:
+        """Give the topics at which, or below which, a home's dead letters stand."""
+        secret = self.pseudonym(dwelling)
+        uplinks = (uplink_topic(route, NOBODY, secret) for route in UPLINK_ROUTES)
+        return (self._source(secret, Route.UNROUTABLE), *uplinks)
+
     def keep(self, reject: Reject, delivery: Delivery) -> Kept:
         """Tell what is kept of a rejected message, or of the one record of it that is."""
         parsed = self.topics.parse(delivery.topic)
@@ -151,8 +159,9 @@ class Privacy:
             return None
         if _MAY_HIDE.search(text):
             return None
-        # Cut first, to veil no more than is kept, but not through an id.
-        return self.veil(text[: KEPT_BYTES + self.sizes[0]]).encode()[:KEPT_BYTES]
+        part = text[:KEPT_BYTES]  # before, to veil no more than is kept
+        veiled = self.veil(part)
+        return veiled.encode() if part == text and len(veiled.encode()) <= KEPT_BYTES else _cut(veiled)
 
     def _source_of_uplink(self, parsed: TopicIn) -> str | None:
         """Give the topic of a summary of uplinks; None for those of a bay's device, and for other messages."""
@@ -186,6 +195,15 @@ def _replaced(text: str, names: Mapping[str, str], sizes: Sequence[int]) -> str:
             parts += [text[begin:at], names[found]]
             begin = at = at + len(found)
     return "".join([*parts, text[begin:]])
+
+
+def _cut(text: str) -> bytes:
+    """Give what is kept of a text, without the word that may have been cut: it could be a part of an id or pseudonym.
+
+    Blanks stand in its place, since what is cut is told from what is whole by its size.
+    """
+    words = text.encode()[:KEPT_BYTES].decode(errors="ignore").rstrip(_WORD_CHARACTERS)
+    return words.encode().ljust(KEPT_BYTES)
 
 
 def _may_be_kept(reject: Reject, payload: bytes) -> bytes | None:

@@ -170,8 +170,10 @@ class Sensors:
         A home that was erased gets another id when it is readmitted.
         """
         gone = ~np.isin(self._sensors["home"][: self._size], list(homes))
+        numbers = np.flatnonzero(gone)
         self.health.forget(gone)
-        self.told.forget(np.flatnonzero(gone))
+        self.jumps.forget(numbers)
+        self.told.forget(numbers)
 
     def stored(self, number: int) -> tuple[str, float, float]:
         """Give the unit that a sensor's values are stored in, and their bounds."""

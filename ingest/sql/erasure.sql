@@ -9,21 +9,22 @@ SET LOCAL lock_timeout = '2s'
 SELECT pg_advisory_xact_lock(hashtextextended('arceaux.erasure', 0))
 
 -- name: look
-SELECT generation, ARRAY(SELECT mark FROM erased WHERE readmitted_at IS NULL) FROM erasure
+SELECT generation, mark, readmitted_at FROM erasure LEFT JOIN erased ON true
 
 -- name: next_generation
 UPDATE erasure SET generation = generation + 1
 
 -- name: standings
-SELECT mark, coalesce(readmitted_at, erased_at), readmitted_at IS NULL FROM erased
+SELECT mark, erased_at, readmitted_at FROM erased
 
 -- name: note_erased
-INSERT INTO erased (mark, erased_at) VALUES (%(mark)s, %(at)s)
+INSERT INTO erased AS held (mark, erased_at) VALUES (%(mark)s, %(at)s)
 ON CONFLICT (mark) DO UPDATE SET erased_at = excluded.erased_at, readmitted_at = NULL
+WHERE held.erased_at < excluded.erased_at
 
 -- name: note_readmitted
-INSERT INTO erased (mark, erased_at, readmitted_at) VALUES (%(mark)s, %(at)s, %(at)s)
-ON CONFLICT (mark) DO UPDATE SET readmitted_at = excluded.readmitted_at
+-- Of an erasure that is known, and is the earlier one.
+UPDATE erased SET readmitted_at = %(at)s WHERE mark = %(mark)s AND erased_at < %(at)s
 
 -- name: dwelling
 SELECT id, consent FROM dwelling WHERE pseudonym = %s

@@ -45,14 +45,15 @@ WHERE dwelling_id = %(home)s
 ORDER BY pause.began_at
 
 -- name: letters
+-- Whatever a home writes into a topic stands behind its own name.
 SELECT received_at, last_seen_at, topic, payload, size, reason, detail, seen, repeats, replayed_at
 FROM dead_letter
-WHERE topic || '/' LIKE ANY(%(own)s)
+WHERE EXISTS (SELECT FROM unnest(%(own)s::text[]) AS own WHERE starts_with(topic || '/', own))
   AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s)
   AND (%(before)s::timestamptz IS NULL OR received_at < %(before)s)
 ORDER BY id
 
 -- name: named_elsewhere
 SELECT count(*) FROM dead_letter
-WHERE topic || '/' NOT LIKE ALL(%(own)s)
+WHERE NOT EXISTS (SELECT FROM unnest(%(own)s::text[]) AS own WHERE starts_with(topic || '/', own))
   AND (strpos(topic, %(pseudonym)s) > 0 OR position(convert_to(%(pseudonym)s, 'UTF8') IN payload) > 0)

@@ -46,13 +46,16 @@ UPDATE dwelling SET consent = false WHERE consent AND pseudonym <> ALL(%s)
 SELECT pseudonym, id FROM dwelling
 
 -- name: upsert_sensors
--- Of homes that consent: one that was withdrawn or erased since its message was decoded gets none.
+-- Of homes that consent: one that was withdrawn or erased since its message was decoded gets none. What the registry
+-- lists is written over what is there; what was met in a message is not, since another service may know of its listing.
 INSERT INTO sensor AS held (dwelling_id, name, kind, unit, pooled)
 SELECT met.*
-FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[], %s::boolean[])
+FROM unnest(%(home)s::integer[], %(name)s::text[], %(kind)s::text[], %(unit)s::text[], %(pooled)s::boolean[])
      AS met (dwelling_id, name, kind, unit, pooled)
 JOIN dwelling ON dwelling.id = met.dwelling_id AND consent
-ON CONFLICT (dwelling_id, name, unit) DO UPDATE SET kind = excluded.kind, pooled = excluded.pooled
+ON CONFLICT (dwelling_id, name, unit) DO UPDATE SET
+    kind = CASE WHEN %(is_listed)s THEN excluded.kind ELSE held.kind END,
+    pooled = CASE WHEN %(is_listed)s THEN excluded.pooled ELSE held.pooled END
 RETURNING dwelling_id, name, unit, id
 
 -- name: sensors

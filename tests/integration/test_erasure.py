@@ -103,6 +103,13 @@ async def assert_nothing_is_left(ask: Callable[..., Any], sensors: list[int]) ->
         assert await ask(orphans) == 0
 
 
+async def assert_nothing_of_before(ask: Callable[..., Any], sensors: list[int]) -> None:
+    """Look for the sensors that a home had before it was erased, and for what they measured."""
+    for table in (*SENSOR_TABLES, LAST_TOLD):
+        assert await ask(f"SELECT count(*) FROM {table.name} WHERE sensor_id = ANY(%s)", sensors) == 0
+    assert await ask("SELECT count(*) FROM sensor WHERE id = ANY(%s)", sensors) == 0
+
+
 async def assert_the_books_balance(settings: dict[str, str]) -> None:
     """Run the audit."""
     audit = await run_command("audit", settings=settings)
@@ -212,6 +219,7 @@ async def sending(broker: Mosquitto, numbers: "itertools.count[int]") -> AsyncIt
         await task
 
 
+@pytest.mark.one_server
 async def test_a_home_that_is_erased_while_its_readings_arrive_is_gone(
     running: Service, broker: Mosquitto, ask: Callable[..., Any], apart: Path, tmp_path: Path
 ) -> None:
@@ -292,6 +300,43 @@ async def test_a_restored_backup_does_not_bring_a_home_back(
 
 
 @pytest.mark.one_server
+async def test_a_restored_backup_does_not_bring_back_what_a_home_measured_before_it_was_readmitted(
+    service: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path, apart: Path
+) -> None:
+    """Its newest event is the readmission, but what the backup holds was erased; whoever learns of that first."""
+    await service.start_ready()
+    await publish(broker.url, [(senml(GONE), pack(VALUE, time.time() - 60))])
+    await settled(ask, stored=1)
+    assert await service.stop() == 0
+    sensors = [row["id"] for row in (await held(ask, GONE))["sensor"]]
+    await back_up(ask)
+    write_homes(registry_path, home_b=False)
+    assert (await erase(service.settings))["is_clean"]
+    readmitted = await run_command("privacy", "readmit", GONE, settings=service.settings)
+    assert (readmitted.returncode, events(apart)) == (0, ["erased", "readmitted"])
+    refused = "SELECT count(*) FROM erased WHERE readmitted_at IS NULL"
+
+    await restore(ask)
+    await erase(service.settings, dwelling=OTHER)
+    assert await ask(refused) == 2
+    migrated = await run_command("migrate", settings=service.settings)
+    assert "erased_again" in migrated.stderr
+    await assert_nothing_is_left(ask, sensors)
+    assert await ask(refused) == 1
+
+    await restore(ask)
+    write_homes(registry_path, hut_01=True)
+    await service.start_ready()
+    await assert_nothing_of_before(ask, sensors)
+    assert await service.stop() == 0
+    await service.start_ready()
+    assert "erased_again" not in service.log[service.log.rindex("database_connected") :]
+    await publish(broker.url, [(senml(GONE), pack(21.0, time.time()))])
+    await settled(ask, stored=2)
+    assert events(apart) == ["erased", "readmitted", "erased"]
+
+
+@pytest.mark.one_server
 async def test_a_home_that_is_readmitted_begins_anew(
     running: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path, apart: Path
 ) -> None:
@@ -320,7 +365,8 @@ async def test_a_home_that_is_readmitted_begins_anew(
     await publish(broker.url, [(senml(GONE), pack(VALUE, time.time()))])
     await settled(ask, stored=2)
     after = await held(ask, GONE)
-    assert [len(after[table]) for table in TABLES[:4]] == [1, 1, 1, 1]
+    assert [len(after[table]) for table in TABLES[:4]] == [1, 1, 2, 1]
+    assert after["pause"][0]["began_at"].startswith("1970-01-01")
     assert after["dwelling"][0]["id"] != before["dwelling"][0]["id"]
     assert after["sensor"][0]["id"] != before["sensor"][0]["id"]
 
@@ -331,6 +377,58 @@ async def test_a_home_that_is_readmitted_begins_anew(
     await assert_the_books_balance(running.settings)
 
 
+@pytest.mark.one_server
+async def test_nothing_is_computed_of_a_home_that_is_being_removed(
+    service: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path, database_url: str
+) -> None:
+    """Before anything of it is removed, nothing is left to be rolled: so nobody has to be kept out until the end."""
+    await service.start_ready()
+    await leave_traces(broker, ask)
+    assert await service.stop() == 0
+    sensors = [row["id"] for row in (await held(ask, GONE))["sensor"]]
+    others = "SELECT sensors FROM touched_minute"
+    write_homes(registry_path, home_b=True)
+    async with await connect(database_url, "test") as connection, connection.transaction():
+        await connection.execute("LOCK TABLE dwelling_reading IN SHARE MODE")
+        process = start_erasing(service.settings)
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'dwelling_reading'::regclass"
+        await eventually(lambda: ask(waits), lambda count: count == 1)
+        assert await ask("SELECT count(*) FROM dwelling_reading WHERE sensor_id = ANY(%s)", sensors) > 0
+        assert await ask(others) == [row["id"] for row in (await held(ask, OTHER))["sensor"]]
+    assert await asyncio.to_thread(process.wait) == 0
+    process.communicate()
+    await assert_nothing_is_left(ask, sensors)
+
+
+@pytest.mark.one_server
+async def test_what_a_readmitted_home_measured_before_stays_away(
+    running: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path
+) -> None:
+    """Sent again by a gateway, of a pause that was forgotten or not; though all that was done between two batches."""
+    measured = time.time() - 30
+    await publish(broker.url, [(senml(GONE), pack(VALUE, measured - 30))])
+    await settled(ask, stored=1)
+    await publish(broker.url, [(pause(GONE), b"on"), (pause(GONE), b"off")])
+    await eventually(lambda: ask("SELECT count(*) FROM pause WHERE ended_at IS NOT NULL"), lambda count: count == 1)
+    write_homes(registry_path, home_b=True)
+    assert (await erase(running.settings))["removed"]["pause"] == 1
+    assert (await run_command("privacy", "readmit", GONE, settings=running.settings)).returncode == 0
+
+    write_homes(registry_path, hut_01=True, home_b=True)
+    await eventually(lambda: ask("SELECT count(*) FROM dwelling WHERE consent"), lambda count: count == 2)
+    bounds = "SELECT extract(epoch FROM began_at)::float || ' ' || (ended_at = readmitted_at) FROM pause, erased"
+    for stored in (2, 3):
+        assert await ask(bounds) == "0 true"
+        await publish(broker.url, [(senml(GONE), pack(VALUE, measured)), (senml(GONE), pack(VALUE, time.time()))])
+        await settled(ask, stored=stored, refused=stored - 1)
+        assert await running.stop() == 0
+        await running.start_ready()
+    oldest = "SELECT min(time) > max(readmitted_at) FROM dwelling_reading, erased"
+    assert await ask(oldest)
+    await assert_the_books_balance(running.settings)
+
+
+@pytest.mark.one_server
 async def test_an_erasure_that_is_killed_is_finished_by_the_next(
     service: Service, broker: Mosquitto, ask: Callable[..., Any], registry_path: Path, database_url: str
 ) -> None:
@@ -362,6 +460,25 @@ async def test_an_erasure_that_is_killed_is_finished_by_the_next(
     assert report["removed"]["sensor"] == len(sensors)
     await assert_nothing_is_left(ask, sensors)
     await assert_the_books_balance(service.settings)
+
+
+@pytest.mark.one_server
+async def test_what_was_done_last_counts_whatever_the_clocks_say(
+    service_settings: dict[str, str], ask: Callable[..., Any], registry_path: Path, apart: Path
+) -> None:
+    """An event is later than those before it, though the clock that dated them was ahead of the database's."""
+    write_homes(registry_path, home_b=True)
+    for event in ("erased", "readmitted"):
+        write(apart, f"2100-01-01T00:00:00+00:00 erased {mark(GONE)}\n")
+        if event == "readmitted":
+            write(apart, read(apart) + f"2100-01-02T00:00:00+00:00 readmitted {mark(GONE)}\n")
+            await erase(service_settings)
+        done = await run_command("privacy", "readmit", GONE, settings=service_settings)
+        assert done.returncode == 0, done.stderr
+        assert await ask("SELECT readmitted_at > erased_at FROM erased")
+        assert (await run_command("migrate", settings=service_settings)).returncode == 0
+        assert await ask("SELECT readmitted_at > erased_at FROM erased")
+    assert events(apart) == ["erased", "readmitted"] * 2
 
 
 @pytest.mark.one_server

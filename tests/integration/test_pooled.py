@@ -18,10 +18,11 @@ from harness.waiting import eventually
 from ingest import pooled
 from ingest.database import connect
 from ingest.keys import privacy_of
-from ingest.load import register
+from ingest.load import register, register_sensors
 from ingest.metrics import Metrics
 from processors.gate import Gate
 from processors.pooled import STEP, newest_due
+from processors.sensors import Sensor
 from schemas.registry import Registry, load_registry
 from schemas.settings import Settings
 
@@ -66,6 +67,13 @@ def registry_path(registry_path: Path) -> Path:
     with registry_path.open("a", encoding="utf-8") as file:
         file.write(ELEVEN + FLAT)
     return registry_path
+
+
+def sql_after_a_restore() -> list[str]:
+    """Give the statements that the operations page tells to run."""
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    block = page.partition("\n## Backup\n")[2].partition("```sql\n")[2].partition("```")[0]
+    return [statement for statement in block.split(";\n") if statement]
 
 
 def settings_of(variables: dict[str, str]) -> Settings:
@@ -248,3 +256,35 @@ async def test_a_least_group_below_seven_is_refused(service_settings: dict[str, 
     ended = await run_command("ingest", settings=service_settings | {"ARCEAUX_PRIVACY_MINIMUM_GROUP": "6"})
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("arceaux: ARCEAUX_PRIVACY_MINIMUM_GROUP: ")
+
+
+async def test_after_a_restore_no_second_groups_are_fixed_in_a_month_that_began_since(
+    service_settings: dict[str, str], ask: Callable[..., Any]
+) -> None:
+    """What the operations page tells to run leaves the month without groups; those of a month that is known stay."""
+    settings = settings_of(service_settings)
+    await write_homes(settings, load_registry(settings.registry))
+    members = await ask("SELECT count(*) FROM pooled_member")
+    for left in (members, 0):
+        for statement in sql_after_a_restore():
+            await ask(statement)
+        async with await connect(settings.database_url, "test") as connection:
+            await pooled.fix_groups(connection, datetime.now(UTC))
+        assert await ask("SELECT count(*) FROM pooled_member") == left
+        await ask("TRUNCATE pooled_month CASCADE")
+    assert members > 0
+
+
+async def test_a_service_with_an_older_registry_does_not_pool_what_is_listed_as_not_pooled(
+    service_settings: dict[str, str], ask: Callable[..., Any]
+) -> None:
+    """It meets the sensor in a message, and takes it for one that nobody lists: the row stays as it was listed."""
+    settings = settings_of(service_settings)
+    await write_homes(settings, load_registry(settings.registry))
+    row = "SELECT id || ' ' || dwelling_id || ' ' || kind || ' ' || pooled"
+    listed = f"{row} FROM sensor WHERE name LIKE %s ORDER BY id LIMIT 1"
+    number, dwelling, *_ = (await ask(listed, "fridge%")).split()
+    async with await connect(settings.database_url, "test") as connection:
+        met = Sensor.seen(int(dwelling), "fridge/temperature", "other", "Cel")
+        assert await register_sensors(connection, [met]) == [int(number)]
+    assert (await ask(listed, "fridge%")).split() == [number, dwelling, "temperature", "false"]

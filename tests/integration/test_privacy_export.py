@@ -41,12 +41,25 @@ async def filled(ask: Callable[..., Any], registry_path: Path) -> None:
             "INSERT INTO pause SELECT id, %s, %s FROM dwelling WHERE pseudonym = %s",
             *(NOW - timedelta(days=3), NOW - timedelta(days=2), secret(home)),
         )
-        for payload in (b'{"mine": 1}', secret(MINE).encode(), secret(OTHER).encode(), b"\xff\x00", None):
+        for payload in (
+            b'{"mine": 1}',
+            secret(MINE).encode(),
+            secret(OTHER).encode(),
+            secret(OTHER).encode() + b"\xc3",
+            None,
+        ):
             await ask(
                 "INSERT INTO dead_letter (received_at, topic, payload, size, digest, reason, detail, last_seen_at) "
                 "VALUES (%s, 'city/dwellings/' || %s || '/senml', %s, 9, gen_random_uuid()::text::bytea, 'x', 'y', %s)",
                 *(NOW, secret(home), payload, NOW),
             )
+    other_of_mine = f"city/dwellings/{secret(OTHER)}/dwellings/{secret(MINE)}/z"
+    for topic in (other_of_mine, f"application/-/device/{secret(MINE)}/event/up"):
+        await ask(
+            "INSERT INTO dead_letter (received_at, topic, size, digest, reason, detail, last_seen_at) "
+            "VALUES (%s, %s, 0, convert_to(%s, 'UTF8'), 'x', 'y', %s)",
+            *(NOW, topic, topic, NOW),
+        )
     for level in ("minute", "hour", "day"):
         await ask(
             f"INSERT INTO dwelling_{level} "
@@ -110,12 +123,17 @@ async def test_an_export_equals_the_tables_and_holds_nothing_of_others(
             ("bath/t", "1", ""),
             ("kitchen/t", "1", ""),
         ]
+        times = {row[name] for row in rows(files[file]) for name in ("first_at", "last_at")}
+        assert times == {"2026-11-21T22:00:00.000000Z"}
     assert [row["sensor"] for row in rows(files["last_told.csv"])] == ["bath/t", "kitchen/t"]
     assert rows(files["groups.csv"]) == [{"month": "2026-11-01", "district": "antigone"}]
     letters = [json.loads(line) for line in files["dead_letters.jsonl"].splitlines()]
-    assert [letter["payload"] for letter in letters] == ['{"mine": 1}', MINE, "-", None, None]
-    assert {letter["topic"] for letter in letters} == {f"city/dwellings/{MINE}/senml"}
-    assert [letter.get("payload_base64") for letter in letters] == [None, None, None, "/wA=", None]
+    assert [letter["payload"] for letter in letters] == ['{"mine": 1}', MINE, "-", None, None, None]
+    assert [letter["topic"] for letter in letters] == [
+        *[f"city/dwellings/{MINE}/senml"] * 5,
+        f"application/-/device/{MINE}/event/up",
+    ]
+    assert "payload_base64" not in letters[3]
 
     assert manifest["format_version"] == 1
     assert manifest["dwelling"] == {
@@ -125,7 +143,7 @@ async def test_an_export_equals_the_tables_and_holds_nothing_of_others(
         "erased_at": None,
         "readmitted_at": None,
     }
-    assert manifest["named_in_messages_of_others"] == 1
+    assert manifest["named_in_messages_of_others"] == 2
     described = {entry["name"]: entry for entry in manifest["files"]}
     assert described.keys() == files.keys()
     for file, content in files.items():

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.erased_file import ErasedFile, Standing
+from ingest.erased_file import NEVER_ERASED, ErasedFile, Standing
 from schemas.faults import ConfigurationError
 
 AT = datetime(2026, 11, 21, 22, tzinfo=UTC)
 MARKS = [bytes([number]) * 32 for number in range(3)]
+MOMENTS = st.integers(0, 5).map(lambda n: AT + timedelta(microseconds=n))
 EVENTS = st.tuples(
     st.sampled_from(MARKS),
-    st.builds(Standing, st.integers(0, 5).map(lambda n: AT + timedelta(microseconds=n)), st.booleans()),
+    MOMENTS.map(lambda at: Standing(erased_at=at)) | MOMENTS.map(lambda at: Standing(readmitted_at=at)),
 )
 
 
@@ -29,7 +30,12 @@ def test_the_newest_event_of_a_home_counts(events: Sequence[tuple[bytes, Standin
         for mark, standing in events:
             file.append({mark: standing})
         found = file.read()
-    assert found == {mark: max(s for m, s in events if m == mark) for mark, _ in events}
+    assert found.keys() == {mark for mark, _ in events}
+    for mark, standing in found.items():
+        erased = [event.erased_at for told, event in events if told == mark and event.erased_at]
+        readmitted = [event.readmitted_at for told, event in events if told == mark and event.readmitted_at]
+        assert standing == (max(erased, default=None), max(readmitted, default=None))
+        assert standing.is_erased == (max(erased, default=datetime.min.replace(tzinfo=UTC)) >= max([AT, *readmitted]))
 
 
 @given(st.lists(EVENTS, min_size=1, max_size=4), st.data())
@@ -49,7 +55,7 @@ def test_what_was_cut_off_while_it_was_written_is_left_out(
         assert file.read() == before
         file.append(dict(events[-1:]))
         mark, standing = events[-1]
-        assert file.read() == {**before, mark: max(standing, before.get(mark, standing))}
+        assert file.read() == {**before, mark: standing.joined(before.get(mark, NEVER_ERASED))}
 
 
 def test_it_is_for_its_owner_alone_and_absent_until_there_is_something(tmp_path: Path) -> None:
@@ -57,7 +63,7 @@ def test_it_is_for_its_owner_alone_and_absent_until_there_is_something(tmp_path:
     file = ErasedFile(tmp_path / "erased")
     assert file.read() == {}
     assert not (tmp_path / "erased").exists()
-    file.append({MARKS[0]: Standing(AT, is_erased=True)})
+    file.append({MARKS[0]: Standing(erased_at=AT)})
     assert stat.S_IMODE((tmp_path / "erased").stat().st_mode) == 0o600
 
 
@@ -78,6 +84,6 @@ def test_a_place_that_cannot_be_written_or_read_is_said(tmp_path: Path) -> None:
     """By the name of the setting."""
     for place in (tmp_path, tmp_path / "none" / "erased"):
         with pytest.raises(ConfigurationError, match=r"ARCEAUX_ERASED_FILE: .*cannot be written"):
-            ErasedFile(place).append({MARKS[0]: Standing(AT, is_erased=True)})
+            ErasedFile(place).append({MARKS[0]: Standing(erased_at=AT)})
     with pytest.raises(ConfigurationError, match=r"ARCEAUX_ERASED_FILE: .*cannot be read"):
         ErasedFile(tmp_path).read()

@@ -91,12 +91,28 @@ def test_a_registry_that_is_read_anew_does_not_forget_them() -> None:
 
 
 def test_a_gate_keeps_of_an_erased_home_only_that_its_button_is_on() -> None:
-    """As if pressed now: when it was pressed is gone, as are the pauses of before."""
+    """When it was pressed is gone, as are the pauses of before."""
     past, other = Pause(NOW - 9 * MINUTE, NOW - 8 * MINUTE), pseudonym(KEY, "hut-0")
     gate = Gate.of([(GONE, past), (GONE, Pause(NOW - MINUTE)), (other, past), ("third", past)])
-    left = gate.forget(lambda home: home in {GONE, "third"}, NOW)
-    assert left.pauses == {other: (past,), GONE: (Pause(NOW),)}
+    left = gate.forget(lambda home: home in {GONE, "third"})
+    assert left.pauses == {other: (past,), GONE: (Pause(0),)}
     assert gate.pauses[GONE] == (past, Pause(NOW - MINUTE))
+
+
+def test_a_home_that_was_readmitted_has_one_pause_until_then_and_what_came_after() -> None:
+    """What was pressed before is told by nothing; a button that is on, and the pauses since, stay; asked again, too."""
+    at, other = NOW - 5 * MINUTE, pseudonym(KEY, "hut-0")
+    past, across, since = Pause(at - MINUTE, at), Pause(at - 1, at + 1), Pause(at + MINUTE, NOW)
+    gate = Gate.of([(GONE, past), (GONE, across), (GONE, since), (other, past), (other, Pause(at - 2))])
+    admitted = gate.since_readmitted({GONE: at, "third": at})
+    assert admitted.pauses == {
+        GONE: (Pause(0, at), Pause(at, at + 1), since),
+        other: gate.pauses[other],
+        "third": (Pause(0, at),),
+    }
+    assert Gate.of([(other, Pause(0))]).since_readmitted({other: at}).pauses[other] == (Pause(0, at), Pause(at))
+    admitted.press(Press("third", is_on=True, at=at - MINUTE))
+    assert admitted.since_readmitted({GONE: at, "third": at}) == admitted
 
 
 def test_health_forgets_what_the_sensors_of_an_erased_home_told() -> None:
@@ -113,6 +129,19 @@ def test_health_forgets_what_the_sensors_of_an_erased_home_told() -> None:
     assert np.isnan(held[0][0])
     assert held[0][1] == 21.5
     assert held[1][0] < 0 < held[1][1] == NOW
+
+
+def test_what_an_erased_home_told_last_judges_nothing_any_more() -> None:
+    """A counter's last value is gone from memory, and a suspect one, too; the others' stay."""
+    sensors = Sensors(KEY)
+    sensors.add([Sensor.seen(home, "meter", "energy", "J") for home in (7, 8)], [71, 81])
+    for at, value in ((NOW, 1000.0), (NOW + 1, 900.0)):
+        sensors.jumps.adopt(sensors.jumps.judge(records([(0, 0, at, number, value) for number in (0, 1)], READING)))
+    sensors.forget_all_but([8])
+    again = sensors.jumps.judge(records([(0, 0, NOW - 1, number, 950.0) for number in (0, 1)], READING))
+    assert again.sensors.tolist() == [0]
+    again = sensors.jumps.judge(records([(0, 0, NOW + 2, number, 10.0) for number in (0, 1)], READING))
+    assert list(again.faults) == [1]
 
 
 def test_a_home_that_is_readmitted_finds_no_sensor_of_before() -> None:

@@ -16,7 +16,7 @@ from unit.households import BUTTON, HUT, OTHER, UNKNOWN, Household, pack, press
 from unit.worlds import HOMES, KEY, LAYOUT, MINUTE, NOW, SECOND, TOPICS, deliver
 
 from processors.dead_letters import DeadLetter, dead_letters
-from processors.privacy import Privacy, pseudonym
+from processors.privacy import KEPT_BYTES, Privacy, pseudonym
 from processors.rejects import Reject
 from schemas.delivery import Delivery
 from schemas.reasons import Reason
@@ -116,6 +116,27 @@ def test_plain_text_is_kept(payload: bytes) -> None:
     """Text without ids is kept as it was."""
     assert PRIVACY.veil_payload(payload) == payload
     assert letter_of(UNROUTABLE, payload).payload == payload
+
+
+@pytest.mark.parametrize("space", range(8))
+@pytest.mark.parametrize("erased", [[], [PRIVACY.mark(PRIVACY.pseudonyms["hut-01"])]])
+@pytest.mark.parametrize("word", ["hut-01 ", "hut-0hut-02,", "é hut-01 ", "hut-01"])
+def test_what_is_cut_ends_with_a_whole_word(space: int, word: str, erased: list[bytes]) -> None:
+    """No part of an id or of a pseudonym is left, and no part of a character; by its size it is known as cut."""
+    privacy = PRIVACY.without(erased)
+    separator = "" if word.endswith((" ", ",")) else "."
+    text = " " * space + (word + separator) * KEPT_BYTES
+    kept = privacy.veil_payload(text.encode())
+    assert kept is not None
+    assert len(kept) == KEPT_BYTES
+    left = kept.decode()
+    names = {"-", "é", *PRIVACY.pseudonyms.values()}
+    for name in sorted(names, key=len, reverse=True):
+        left = left.replace(name, "")
+    assert set(left) <= set(" ,.")
+    whole = privacy.veil_payload(text[:1000].encode())
+    assert whole is not None
+    assert len(whole) < KEPT_BYTES
 
 
 def test_a_dead_letter_of_a_home_bears_its_pseudonym() -> None:
