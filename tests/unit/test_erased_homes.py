@@ -135,12 +135,15 @@ def test_what_an_erased_home_told_last_judges_nothing_any_more() -> None:
     """A counter's last value is gone from memory, and a suspect one, too; the others' stay."""
     sensors = Sensors(KEY)
     sensors.add([Sensor.seen(home, "meter", "energy", "J") for home in (7, 8)], [71, 81])
+    of_devices = np.ones(2, dtype=bool)
     for at, value in ((NOW, 1000.0), (NOW + 1, 900.0)):
-        sensors.jumps.adopt(sensors.jumps.judge(records([(0, 0, at, number, value) for number in (0, 1)], READING)))
+        sensors.jumps.adopt(
+            sensors.jumps.judge(records([(0, 0, at, number, value) for number in (0, 1)], READING), of_devices)
+        )
     sensors.forget_all_but([8])
-    again = sensors.jumps.judge(records([(0, 0, NOW - 1, number, 950.0) for number in (0, 1)], READING))
+    again = sensors.jumps.judge(records([(0, 0, NOW - 1, number, 950.0) for number in (0, 1)], READING), of_devices)
     assert again.sensors.tolist() == [0]
-    again = sensors.jumps.judge(records([(0, 0, NOW + 2, number, 10.0) for number in (0, 1)], READING))
+    again = sensors.jumps.judge(records([(0, 0, NOW + 2, number, 10.0) for number in (0, 1)], READING), of_devices)
     assert list(again.faults) == [1]
 
 
