@@ -1,17 +1,17 @@
 """The topic grammar: which topics mean what, in both directions.
 
-{root}/parking/{car_park}/spots/{spot}    in    a spot event
-{root}/parking/{car_park}/count           in    a counter
-{root}/dwellings/{dwelling}/senml         in    a pack of SenML records
-{root}/dwellings/{dwelling}/zigbee2mqtt/+ in    a device's state; its name may have several levels
-{root}/dwellings/{dwelling}/pause         in    the red button: on or off
-application/{id}/device/{dev_eui}/event/up  in    an uplink of ChirpStack v4
-v3/{application}/devices/{device}/up      in    an uplink of The Things Stack v3
-{root}/live/parking/{car_park}            out   the live figure of a car park
-{root}/live/parking                       out   the city
-{root}/live/health                        out   the health of the sensors
-{root}/live/dwellings/{district}          out   the pooled figure of a district's homes
-{root}/status/{client_id}                 out   the service itself
+{root}/parking/{car_park}/spots/{spot}      in   a spot event
+{root}/parking/{car_park}/count             in   a counter
+{root}/dwellings/{dwelling}/senml           in   a pack of SenML records
+{root}/dwellings/{dwelling}/zigbee2mqtt/+   in   a device's state; its name may have several levels
+{root}/dwellings/{dwelling}/pause           in   the red button: on or off
+application/{id}/device/{dev_eui}/event/up  in   an uplink of ChirpStack v4
+v3/{application}/devices/{device}/up        in   an uplink of The Things Stack v3
+{root}/live/parking/{car_park}              out  the live figure of a car park
+{root}/live/parking                         out  the city
+{root}/live/health                          out  the health of the sensors
+{root}/live/dwellings/{district}            out  the pooled figure of a district's homes
+{root}/status/{client_id}                   out  the service itself
 """
 
 import re
