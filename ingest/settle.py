@@ -183,6 +183,8 @@ class Settler:
             reduced, outcome = await self._commit(reduced, gathered)
             self.has_committed = True
             self._metrics.committed(outcome, time.monotonic() - began, time.time())
+        elif await self._store.is_outdated():
+            raise OutdatedLayoutError("homes were erased or readmitted, and nobody sends anything")
         self._world = reduced.world
         adopt(homes, reduced.homes)
         self.gate = gathered.decoded.homes.gate

@@ -45,6 +45,7 @@ from schemas.registry import Registry
 
 _ATTEMPT_SECONDS: Final = 90
 """Longer than every time-out of the server: by then it is frozen or gone."""
+_LOOK_SECONDS: Final = 2
 _HASH_KEY_BYTES: Final = 32
 
 log = structlog.get_logger()
@@ -111,6 +112,17 @@ class Store:
             return await self._register(await self._connected(), self._registry, self._privacy, gate)
 
         return await self._until_done(write)
+
+    async def is_outdated(self) -> bool:
+        """Tell whether homes were erased or readmitted since; False where that cannot be told now."""
+        if self._connection is None:
+            return False
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                row = await (await self._connection.execute(SQL["generation"])).fetchone()
+        except (psycopg.Error, OSError):  # a time-out is an OSError, too
+            return False
+        return row is not None and row[0] != self._generation
 
     async def register(self, newcomers: Sequence[Sensor]) -> None:
         """Give sensors seen for the first time their ids, in a transaction of their own, and make them known.

@@ -52,6 +52,9 @@ INSERT INTO parking_count SELECT * FROM stage_parking_count ON CONFLICT DO NOTHI
 -- name: copy_dwelling_reading
 COPY dwelling_reading (time, sensor_id, value) FROM STDIN (FORMAT BINARY)
 
+-- name: generation
+SELECT generation FROM erasure
+
 -- name: stage_dwelling_reading
 COPY stage_dwelling_reading (time, sensor_id, value) FROM STDIN (FORMAT BINARY)
 

@@ -20,6 +20,7 @@ from harness.community import community_server
 from harness.homes import dump, held, mark, pack, pause, secret, senml, write_homes
 from harness.judge import ledger
 from harness.service import Service, environment, run_command
+from harness.settlers import settler_of
 from harness.waiting import eventually
 
 from ingest.database import connect
@@ -30,7 +31,12 @@ from ingest.home_tables import DWELLING, DWELLING_TABLES, LAST_TOLD, POOLED_MEMB
 from ingest.load import register_sensors
 from ingest.migrate import migrate
 from ingest.roles import PRIVACY
+from processors.columns import NEVER
+from processors.gate import Gap
 from processors.sensors import Sensor
+from schemas.delivery import Delivery
+from schemas.registry import Registry
+from schemas.settings import Settings
 
 GONE, OTHER = "hut-01", "home-b"
 VALUE = 23.456789
@@ -559,3 +565,23 @@ async def test_no_sensor_is_registered_of_a_home_that_withdrew_meanwhile(
         assert await ask("SELECT count(*) FROM sensor") == 0
         (number,) = await register_sensors(connection, [consenting])
     assert await ask("SELECT dwelling_id FROM sensor WHERE id = %s", number) == 2
+
+
+@pytest.mark.one_server
+async def test_a_service_to_which_nobody_sends_anything_forgets_an_erased_home(
+    database_url: str, ask: Callable[..., Any]
+) -> None:
+    """The tick that writes nothing looks whether homes were erased."""
+    registry = Registry.model_validate({"dwelling": [{"id": GONE, "district": "x", "consent": True}]})
+    at = time.time_ns() // 1000
+    presses = [Delivery(0, None, pause(GONE), state, retain=False, received_at=at) for state in (b"on", b"off")]
+    async with settler_of(Settings(database_url=database_url), registry) as settler:
+        for deliveries in (presses, [], []):
+            await settler.settle(await settler.decode(deliveries, settler.gate, Gap(NEVER, is_open=False)))
+        assert settler.gate.pauses.keys() == {secret(GONE)}
+        batches = await ask("SELECT max(batch) FROM worker")
+        await ask("INSERT INTO erased (mark, erased_at) VALUES (decode(%s, 'hex'), now())", mark(GONE))
+        await ask("UPDATE erasure SET generation = generation + 1")
+        await settler.settle(await settler.decode([], settler.gate, Gap(NEVER, is_open=False)))
+        assert settler.gate.pauses == {}
+        assert await ask("SELECT max(batch) FROM worker") == batches

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -13,15 +12,15 @@ import pytest
 from harness.broker import Mosquitto
 from harness.clients import publish
 from harness.facts import NOW, spot_message
+from harness.homes import KEY
 from harness.judge import ledger
 from harness.service import Service, run_command
+from harness.settlers import settler_of
 from harness.waiting import eventually
 
 from ingest import dead_letter_queries as queries
-from ingest.backlog import Backlog
 from ingest.database import connect
 from ingest.metrics import Metrics
-from ingest.settle import Settler
 from ingest.store import Store
 from processors.columns import NEVER
 from processors.gate import Gap
@@ -41,7 +40,6 @@ district = "antigone"
 consent = true
 """
 HOMES = [{"id": home, "district": "antigone", "consent": True} for home in ("hut-01", "hut-02")]
-KEY = b"k" * 32
 
 
 def _has_dead_lettered(readings: int, sums: dict[str, int]) -> bool:
@@ -83,27 +81,6 @@ async def test_a_letter_of_a_home_that_was_cut_to_its_own_size_is_not_replayed(
     assert done.returncode == 0, done.stderr + service.log
     assert "1 cannot be replayed" in done.stdout
     assert await service.stop() == 0
-
-
-@asynccontextmanager
-async def settler_of(settings: Settings, registry: Registry) -> AsyncIterator[Settler]:
-    """Take the worker's place in this process."""
-    metrics = Metrics()
-    store = Store(settings.database_url, settings.client_id, metrics)
-    try:
-        start = await store.open(registry, Privacy.of(registry, Topics("city"), KEY))
-        yield Settler(
-            start=start,
-            store=store,
-            backlog=Backlog(NEVER),
-            metrics=metrics,
-            settings=settings,
-            window_ratio=lambda: 0.0,
-            on_change=lambda: None,
-            on_registry=lambda _: None,
-        )
-    finally:
-        await store.close()
 
 
 async def test_a_home_that_leaves_the_registry_during_a_replay_is_not_named(
