@@ -59,9 +59,9 @@ def main() -> None:
 def migrate() -> None:
     """Bring the database to the current schema and features."""
     from ingest import migrate as migration
-    from ingest.erased_file import ErasedFile
     from ingest.keys import privacy_of
-    from ingest.reapply import reapply
+    from ingest.privacy.erased_file import ErasedFile
+    from ingest.privacy.reapply import reapply
 
     settings = settings_in_force()
     erased_file = ErasedFile.of(settings)

@@ -13,7 +13,7 @@ from schemas.faults import ConfigurationError
 
 if TYPE_CHECKING:
     from ingest.database import Connection
-    from ingest.privacy_erase import Erased
+    from ingest.privacy.erase import Erased
     from schemas.settings import Settings
 
 commands = typer.Typer(help="The rights of a home: export, erase, readmit; the public register.", no_args_is_help=True)
@@ -35,10 +35,10 @@ def export(
     before: Annotated[str | None, typer.Option(help="Only before: likewise.")] = None,
 ) -> None:
     """Write all that is held of a dwelling into files, with a manifest that explains them."""
-    from ingest.export_files import export_to
     from ingest.keys import privacy_for
-    from ingest.privacy_export import Period, Request
-    from ingest.privacy_export import export as export_home
+    from ingest.privacy.export import Period, Request
+    from ingest.privacy.export import export as export_home
+    from ingest.privacy.export_files import export_to
 
     settings = settings_in_force()
     period = Period(moment_of(since, "--since"), moment_of(before, "--before"))
@@ -58,9 +58,9 @@ def export(
 @commands.command()
 def erase(dwelling: Dwelling, *, as_json: Json = False) -> None:
     """Remove all that is held of a dwelling that does not consent, for good; exit status 1 where anything is left."""
-    from ingest.erased_file import ErasedFile
     from ingest.keys import privacy_for
-    from ingest.privacy_erase import erase as erase_home
+    from ingest.privacy.erase import erase as erase_home
+    from ingest.privacy.erased_file import ErasedFile
 
     settings = settings_in_force()
     registry = registry_of(settings)
@@ -87,9 +87,9 @@ def erase(dwelling: Dwelling, *, as_json: Json = False) -> None:
 @commands.command()
 def readmit(dwelling: Dwelling) -> None:
     """Let in again what a dwelling that was erased sends, once the registry says that it consents."""
-    from ingest.erased_file import ErasedFile
     from ingest.keys import privacy_for
-    from ingest.privacy_erase import readmit as readmit_home
+    from ingest.privacy.erase import readmit as readmit_home
+    from ingest.privacy.erased_file import ErasedFile
 
     settings = settings_in_force()
     privacy = privacy_for(settings, registry_of(settings))
@@ -112,7 +112,7 @@ def register(
     language: Annotated[Literal["en", "fr"], typer.Option("--lang", help="English or French.")] = "en",
 ) -> None:
     """Write the public register: what is collected in dwellings, what for, and for how long. It names none."""
-    from ingest.privacy_register import as_json, as_markdown, register_of
+    from ingest.privacy.register import as_json, as_markdown, register_of
 
     settings = settings_in_force()
     made = register_of(registry_of(settings), settings, datetime.now(UTC), language)

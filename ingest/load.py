@@ -8,8 +8,8 @@ import numpy as np
 from psycopg import AsyncCursor
 
 from ingest.database import Connection
-from ingest.erased import Erasures, look, share
 from ingest.errors import OutdatedLayoutError
+from ingest.privacy.erased import Erasures, look, share
 from ingest.sql import load_queries
 from processors.availability import FIGURE_STATUSES, quality_bits
 from processors.columns import FOREVER, NEVER, NO_FRAME, NO_SEQ

@@ -3,8 +3,8 @@
 import time
 
 from ingest.backlog import Backlog
-from ingest.erased_file import ErasedFile
 from ingest.metrics import Metrics
+from ingest.privacy.erased_file import ErasedFile
 from ingest.settle import Settler
 from ingest.store import Store
 from processors.columns import FOREVER

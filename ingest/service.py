@@ -14,7 +14,6 @@ from typing import Final
 import structlog
 
 from ingest.backlog import Backlog
-from ingest.erased_file import ErasedFile
 from ingest.errors import ArceauxError
 from ingest.inbox import Inbox
 from ingest.metrics import Metrics
@@ -22,6 +21,7 @@ from ingest.mqtt import Consumer, Identity
 from ingest.ops import serve_ops
 from ingest.pipeline import Pipeline
 from ingest.pooled import PooledFigures
+from ingest.privacy.erased_file import ErasedFile
 from ingest.publisher import Publisher
 from ingest.registry_watch import RegistryWatch
 from ingest.retention import Retention

@@ -13,8 +13,6 @@ from ingest import load
 from ingest.backoff import Backoff
 from ingest.database import ASIDE, PUBLISHER, ROLLER, WRITER, Connection, connect, connect_patiently, session_name
 from ingest.dead_letters import requested_letters
-from ingest.erased import share
-from ingest.erased_file import ErasedFile
 from ingest.errors import (
     ArceauxError,
     LeaseLostError,
@@ -28,8 +26,10 @@ from ingest.errors import (
 from ingest.metrics import Metrics
 from ingest.migrate import check_schema, find_server
 from ingest.poison import PoisonError, find_poison
+from ingest.privacy.erased import share
+from ingest.privacy.erased_file import ErasedFile
+from ingest.privacy.reapply import reapply
 from ingest.raw_tables import SQL
-from ingest.reapply import reapply
 from ingest.transaction import Batch, Outcome, Transaction
 from processors.columns import NEVER
 from processors.decode import Unfit

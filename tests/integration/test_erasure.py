@@ -24,12 +24,19 @@ from harness.settlers import settler_of
 from harness.waiting import eventually
 
 from ingest.database import connect
-from ingest.erasure import remove
-from ingest.erasure_search import search
 from ingest.errors import OutdatedLayoutError
-from ingest.home_tables import DWELLING, DWELLING_TABLES, LAST_TOLD, POOLED_MEMBER, SENSOR_TABLES, TOUCHED_MINUTE
 from ingest.load import register_sensors
 from ingest.migrate import migrate
+from ingest.privacy.erasure import remove
+from ingest.privacy.home_tables import (
+    DWELLING,
+    DWELLING_TABLES,
+    LAST_TOLD,
+    POOLED_MEMBER,
+    SENSOR_TABLES,
+    TOUCHED_MINUTE,
+)
+from ingest.privacy.search import search
 from ingest.roles import PRIVACY
 from processors.columns import NEVER
 from processors.gate import Gap

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.erased_file import NEVER_ERASED, ErasedFile, Standing
+from ingest.privacy.erased_file import NEVER_ERASED, ErasedFile, Standing
 from schemas.faults import ConfigurationError
 
 AT = datetime(2026, 11, 21, 22, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from unit.pages import ROOT
 
-from ingest.privacy_register import PURPOSES, Language, as_json, as_markdown, register_of, texts_in
+from ingest.privacy.register import PURPOSES, Language, as_json, as_markdown, register_of, texts_in
 from schemas.registry import Registry, load_registry
 from schemas.settings import Settings
 from schemas.units import KINDS

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from psycopg import errors
 
 from ingest.database import Connection
-from ingest.erased_file import NEVER_ERASED, ErasedFile, Standing, Standings
+from ingest.privacy.erased_file import NEVER_ERASED, ErasedFile, Standing, Standings
 from ingest.sql import load_queries
 
 _SQL: Final = load_queries("erasure.sql")

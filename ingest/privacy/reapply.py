@@ -5,9 +5,9 @@ from typing import Final
 import structlog
 
 from ingest.database import Connection
-from ingest.erased import bring_up_to_date, readmit_again
-from ingest.erased_file import ErasedFile
-from ingest.erasure import remove
+from ingest.privacy.erased import bring_up_to_date, readmit_again
+from ingest.privacy.erased_file import ErasedFile
+from ingest.privacy.erasure import remove
 from ingest.sql import load_queries
 from processors.privacy import Privacy
 

@@ -1,9 +1,9 @@
 """Removes a home: everything that the database holds of it.
 
-Its mark is noted before (ingest/erased.py): from then on whoever writes of homes refuses this one. Then, alone for a
-moment, what the roller would compute of it next is forgotten. So what is there cannot grow, and is removed in portions
-while the stream goes on. At the end, alone again, the home itself goes. Stopped anywhere, it is gone on with by
-whoever does it next.
+Its mark is noted before (ingest/privacy/erased.py): from then on whoever writes of homes refuses this one. Then, alone
+for a moment, what the roller would compute of it next is forgotten. So what is there cannot grow, and is removed in
+portions while the stream goes on. At the end, alone again, the home itself goes. Stopped anywhere, whoever does it
+next goes on with it.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ import psycopg
 from psycopg import errors, sql
 
 from ingest.database import Connection
-from ingest.erased import lock_alone
-from ingest.home_tables import DEAD_LETTER, DWELLING, DWELLING_TABLES, LAST_TOLD, SENSOR_TABLES, SensorTable
+from ingest.privacy.erased import lock_alone
+from ingest.privacy.home_tables import DEAD_LETTER, DWELLING, DWELLING_TABLES, LAST_TOLD, SENSOR_TABLES, SensorTable
 from ingest.sql import load_queries
 
 _SQL: Final = load_queries("erasure.sql")

@@ -14,10 +14,10 @@ from psycopg import IsolationLevel, sql
 from psycopg.rows import dict_row
 
 from ingest.database import Connection
-from ingest.erasure import Told
 from ingest.errors import ArceauxError
-from ingest.export_files import OpenFile, Written
-from ingest.home_tables import (
+from ingest.privacy.erasure import Told
+from ingest.privacy.export_files import OpenFile, Written
+from ingest.privacy.home_tables import (
     DEAD_LETTER,
     DWELLING,
     DWELLING_TABLES,

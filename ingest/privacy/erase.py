@@ -9,11 +9,11 @@ from typing import Final
 
 from ingest.database import Connection
 from ingest.dead_letter_queries import clock, is_writer_at_work
-from ingest.erased import bring_up_to_date, note
-from ingest.erased_file import NEVER_ERASED, ErasedFile, Standing
-from ingest.erasure import Told, find, remove
-from ingest.erasure_search import search
 from ingest.errors import ArceauxError
+from ingest.privacy.erased import bring_up_to_date, note
+from ingest.privacy.erased_file import NEVER_ERASED, ErasedFile, Standing
+from ingest.privacy.erasure import Told, find, remove
+from ingest.privacy.search import search
 from processors.privacy import Privacy
 
 _TAKEN_UP_WITHIN: Final = 10.0

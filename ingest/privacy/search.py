@@ -7,7 +7,7 @@ from typing import Any, Final
 from psycopg import sql
 
 from ingest.database import Connection
-from ingest.erasure import Home, Told
+from ingest.privacy.erasure import Home, Told
 from ingest.sql import load_queries
 
 _SQL: Final = load_queries("erasure.sql")
