@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from harness.broker import Mosquitto
-from harness.clients import publish_retained, retained
+from harness.clients import publish, publish_retained, retained
 from harness.service import Service, run_command
 from harness.waiting import eventually
 
@@ -138,6 +138,33 @@ async def test_a_district_is_published_and_a_single_flat_is_not(
     assert running.metric("arceaux_pooled_steps_total", outcome="published") >= 1
     assert running.metric("arceaux_pooled_steps_total", outcome="suppressed") >= 1
     assert running.metric("arceaux_pooled_until_timestamp_seconds") >= end.timestamp()
+
+
+def pack(number: int, begin: datetime) -> bytes:
+    """Give what a home sends of five steps: a temperature, and a meter that rises by 100 Wh a step."""
+    records: list[dict[str, object]] = []
+    for reading in range(15):
+        at = (begin + reading * timedelta(minutes=10)).timestamp()
+        records.append({"n": "living/temperature", "u": "Cel", "v": 18 + 0.5 * number, "t": at})
+        records.append({"n": "meter/energy", "u": "Wh", "v": 1000 * number + reading * 100 / 3, "t": at})
+    return json.dumps(records).encode()
+
+
+async def test_what_homes_send_becomes_a_figure(service: Service, broker: Mosquitto, ask: Callable[..., Any]) -> None:
+    """From packs by way of the roller: a service that first looks when all is rolled tells the district."""
+    await service.start_ready()
+    await eventually(lambda: ask("SELECT count(*) FROM pooled_member"), lambda members: members == 12)
+    begin = newest_due(datetime.now(UTC)) - STEP
+    packs = [(f"city/dwellings/home-{number:02}/senml", pack(number, begin)) for number in range(11)]
+    await publish(broker.url, packs)
+    await eventually(lambda: ask("SELECT count(*) FROM dwelling_minute"), lambda rows: rows == 11 * 30)
+    assert await service.stop() == 0
+    await ask("DELETE FROM pooled_figure")
+    await ask("DELETE FROM pooled_step")
+    await service.start_ready()
+    seen = await eventually(lambda: live(broker), lambda found: found.get(TOPIC, SUPPRESSED) != SUPPRESSED)
+    assert seen == {TOPIC: await newest(ask), HUT: HUT_SUPPRESSED}
+    assert seen[TOPIC]["figures"] == FIGURES
 
 
 @pytest.mark.usefixtures("homes")
