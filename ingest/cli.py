@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,8 +34,13 @@ app.add_typer(simulations, name="simulate")
 app.add_typer(dead_letters, name="deadletters")
 app.add_typer(privacy_commands, name="privacy")
 
-Rate = Annotated[float, typer.Option(min=0.01, max=2_000, help="Messages a second.")]
-HowLong = Annotated[str | None, typer.Option("--duration", help="How long, such as 10m; until Ctrl-C without it.")]
+Rate = Annotated[str | None, typer.Option(help="Messages a second, or max; without it each when it is due.")]
+Speed = Annotated[float, typer.Option(min=0.001, max=1_000_000, help="A factor of the fleet's own pace.")]
+HowLong = Annotated[
+    str | None,
+    typer.Option("--duration", help="How long by the sensors' clocks, such as 10m; until Ctrl-C without it."),
+]
+FleetKind = Literal["parking", "dwellings", "city"]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same city.")]
 
 
@@ -145,21 +151,21 @@ def demo(
 
 
 @simulations.command()
-def parking(*, rate: Rate = 20.0, duration: HowLong = None, seed: Seed = 1) -> None:
+def parking(*, rate: Rate = None, speed: Speed = 1.0, duration: HowLong = None, seed: Seed = 1) -> None:
     """Simulate bay sensors and counters that publish to the broker."""
-    _simulate("parking", rate, duration, seed)
+    _simulate("parking", rate, speed, duration, seed)
 
 
 @simulations.command()
-def dwellings(*, rate: Rate = 20.0, duration: HowLong = None, seed: Seed = 1) -> None:
+def dwellings(*, rate: Rate = None, speed: Speed = 1.0, duration: HowLong = None, seed: Seed = 1) -> None:
     """Simulate the gateways of instrumented homes, with and without consent."""
-    _simulate("dwellings", rate, duration, seed)
+    _simulate("dwellings", rate, speed, duration, seed)
 
 
 @simulations.command()
-def city(*, rate: Rate = 20.0, duration: HowLong = None, seed: Seed = 1) -> None:
+def city(*, rate: Rate = None, speed: Speed = 1.0, duration: HowLong = None, seed: Seed = 1) -> None:
     """Simulate parking and dwellings at once."""
-    _simulate("city", rate, duration, seed)
+    _simulate("city", rate, speed, duration, seed)
 
 
 @app.command()
@@ -191,7 +197,7 @@ def bench(
 ) -> None:
     """Measure messages a second and CPU a message, beside mosquitto_sub and beside an INSERT a message."""
     from simulators.bench import BenchError, run_bench
-    from simulators.database import DatabaseError
+    from simulators.embedded.database import DatabaseError
 
     try:
         asyncio.run(run_bench(messages, typer.echo))
@@ -199,15 +205,19 @@ def bench(
         raise ArceauxError(str(error)) from None
 
 
-def _simulate(kind: Literal["parking", "dwellings", "city"], rate: float, duration: str | None, seed: int) -> None:
-    from simulators.connection import RefusedError
-    from simulators.simulate import make_fleet, run_fleet
+def _simulate(kind: FleetKind, rate: str | None, speed: float, duration: str | None, seed: int) -> None:
+    from simulators.sending.connection import RefusedError
+    from simulators.simulate import make_plan, run_fleet
 
     settings = settings_in_force()
+    registry = registry_of(settings)
     limit = None if duration is None else duration_of(duration, "--duration")
-    fleet = make_fleet(kind, registry_of(settings), Topics(settings.topic_root), seed)
+    now = datetime.now(UTC)
+    plan = make_plan(
+        kind, settings.registry, settings.topic_root, seed=seed, rate=rate, speed=speed, duration=limit, now=now
+    )
     try:
-        sent = run(run_fleet(settings.broker_url, fleet, rate=rate, duration=limit))
+        sent = run(run_fleet(settings.broker_url, plan, registry))
     except RefusedError as error:
         raise ArceauxError(str(error)) from None
     typer.echo(f"{sent} messages acknowledged by the broker")

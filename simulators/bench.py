@@ -25,8 +25,8 @@ from typing import Self, cast
 
 import psutil
 
-from simulators.database import EmbeddedDatabase, embedded_postgres, find_timescaledb
-from simulators.ports import LOOPBACK, free_port
+from simulators.embedded.database import EmbeddedDatabase, embedded_postgres, find_timescaledb
+from simulators.embedded.ports import LOOPBACK, free_port
 
 _CAR_PARKS, _SPOTS = 10, 100
 _HOMES, _PACK = 100, 60

@@ -14,12 +14,12 @@ from typing import Protocol, TypeVar
 from schemas.faults import ConfigurationError
 from schemas.registry import load_registry
 from schemas.settings import TIMESCALEDB_ROOT
-from simulators.broker import BrokerError, EmbeddedBroker
-from simulators.children import Child, ChildError
-from simulators.database import DatabaseError, EmbeddedDatabase, embedded_postgres, find_timescaledb
-from simulators.front_door import open_front_door
-from simulators.ports import LOOPBACK, free_port
-from simulators.state import InUseError, StateLock, tail, write_private
+from simulators.embedded.broker import BrokerError, EmbeddedBroker
+from simulators.embedded.children import Child, ChildError
+from simulators.embedded.database import DatabaseError, EmbeddedDatabase, embedded_postgres, find_timescaledb
+from simulators.embedded.front_door import open_front_door
+from simulators.embedded.ports import LOOPBACK, free_port
+from simulators.embedded.state import InUseError, StateLock, tail, write_private
 from simulators.stopping import stop_on_signals, until_stopped
 
 _READY_SECONDS = 90

@@ -1,94 +1,100 @@
-"""What a fleet of sensors is to whoever sends its messages. No I/O and no clock."""
+"""A fleet of simulated sensors: devices that speak when they are due, and the facts in what they say. No I/O, no clock.
 
-import math
-from collections.abc import Callable, Sequence
+A device's messages are a pure function of the seed, the fleet's begin and the device's name: each has randomness of
+its own, so that what one does, or whether it is there, changes nothing in another.
+"""
+
+import heapq
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ANNOUNCED_A_SECOND, _ANNOUNCING_SECONDS = 200.0, 30.0
+
+
+class Fact(NamedTuple):
+    """One reading, as it has to stand in the tables.
+
+    `source` is `parking/{car_park}/{bay}`, `parking/{car_park}` for its counter, or `dwellings/{home}/{sensor}` with
+    the sensor's name as it is stored. `time` is microseconds since 1970. `values` are (occupied as 0 or 1,) of a bay,
+    (free, total or 0, status or "") of a counter, (value in the unit that is stored,) of a home's sensor.
+    """
+
+    source: str
+    time: int
+    values: tuple[float | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SensorMessage:
-    """What a sensor publishes, QoS 1, not retained."""
+    """What a device publishes, QoS 1, not retained: its `sequence`-th message, from 0, and the facts that it tells."""
 
     topic: str
     payload: bytes
+    device: str
+    sequence: int
+    facts: tuple[Fact, ...]
 
 
-class Fleet(Protocol):
-    """Sensors that speak one after the other; the caller decides how fast, by how often it asks."""
-
-    def __len__(self) -> int:
-        """How many speakers there are."""
-
-    @property
-    def announcing(self) -> bool:
-        """Whether some have not told their first state yet; they do so before anything else."""
+class Device(Protocol):
+    """Something that publishes: a bay's sensor, a counter, a home with its gateway."""
 
     @property
-    def due(self) -> float:
-        """The minutes in the fleet's own time until which it has lived when it speaks next; infinite when empty."""
-
-    def next_message(self, now: datetime) -> SensorMessage:
-        """Give the next message, as of `now`. Raises IndexError where there are no sensors."""
-
-
-class Rota:
-    """Speakers that report in turn, each once in so many minutes of the fleet's own time."""
-
-    def __init__(self, speakers: Sequence[Callable[[datetime], SensorMessage]], minutes: float) -> None:
-        self._speakers = speakers
-        self._minutes = minutes
-        self._told = 0
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._speakers)
-
-    @property
-    def announcing(self) -> bool:
-        """Whether some have not reported yet."""
-        return self._told < len(self)
+    def name(self) -> str:
+        """What it is called in the whole fleet."""
 
     @property
     def due(self) -> float:
-        """The minutes, in the fleet's own time, at which the next one reports."""
-        return self._told * self._minutes / len(self) if len(self) else math.inf
+        """When it speaks next, in seconds of the fleet's own time since its begin. Its first message is its state."""
 
-    def next_message(self, now: datetime) -> SensorMessage:
-        """Give the report, as of `now`, of the one whose turn it is. Raises IndexError where there is none."""
-        if not self._speakers:
-            raise IndexError("the registry has no dwellings")
-        speaker = self._speakers[self._told % len(self)]
-        self._told += 1
-        return speaker(now)
+    def speak(self, now: datetime) -> SensorMessage:
+        """Give the message that is due; `now` is what its clock shows, which may run slower than the fleet's time."""
 
 
-class City:
-    """Fleets that live side by side, interleaved by their own times: the one that is due first speaks."""
+class Fleet:
+    """Devices in the order in which they are due; at equal times in the order in which they are given."""
 
-    def __init__(self, fleets: Sequence[Fleet]) -> None:
-        self._fleets = fleets
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self._devices = devices
+        self._due = [(device.due, number) for number, device in enumerate(devices)]
+        heapq.heapify(self._due)
 
     def __len__(self) -> int:
-        """How many speakers all fleets have."""
-        return sum(len(fleet) for fleet in self._fleets)
-
-    @property
-    def announcing(self) -> bool:
-        """Whether some fleet is still telling its first states; nothing else is told before."""
-        return any(fleet.announcing for fleet in self._fleets)
+        """How many devices there are."""
+        return len(self._devices)
 
     @property
     def due(self) -> float:
-        """The minutes at which the next one speaks."""
-        return min((fleet.due for fleet in self._fleets), default=math.inf)
+        """When the next one speaks, in seconds of the fleet's own time. Raises IndexError where there is no device."""
+        return self._due[0][0]
 
     def next_message(self, now: datetime) -> SensorMessage:
-        """Give the next message of the fleet whose turn it is. Raises IndexError where there are no sensors."""
-        for fleet in self._fleets:
-            if fleet.announcing:
-                return fleet.next_message(now)
-        if not len(self):
-            raise IndexError("a city without sensors")
-        return min(self._fleets, key=lambda fleet: fleet.due).next_message(now)
+        """Let the device whose turn it is speak. Raises IndexError where there is none."""
+        _, number = self._due[0]
+        device = self._devices[number]
+        message = device.speak(now)
+        heapq.heapreplace(self._due, (device.due, number))
+        return message
+
+
+def device_random(seed: int, name: str) -> random.Random:
+    """Give a device's own randomness, the same on every machine and in every process."""
+    return random.Random(f"{seed}/{name}")
+
+
+def announcement(number: int, count: int) -> float:
+    """Tell when the device of this number, of so many, tells its first state: evenly, within half a minute."""
+    return number / max(_ANNOUNCED_A_SECOND, count / _ANNOUNCING_SECONDS)
+
+
+def micros(time: datetime) -> int:
+    """Give a time in microseconds since 1970."""
+    return (time - _EPOCH) // timedelta(microseconds=1)
+
+
+def to_the_millisecond(time: datetime) -> datetime:
+    """Cut a time, as devices do that tell three digits."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)

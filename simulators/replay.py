@@ -12,10 +12,10 @@ from schemas.faults import ConfigurationError
 from schemas.registry import Registry
 from schemas.settings import BrokerAddress
 from schemas.topics import Topics
+from simulators.progress import shown
 from simulators.readers import READERS, choose
 from simulators.replay_plan import Script, parse_speed, write_script
 from simulators.replay_player import Player
-from simulators.replay_progress import shown
 from simulators.stopping import stop_on_signals, until_stopped
 
 _MOST_SKIPPED_TOLD = 10

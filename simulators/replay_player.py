@@ -8,8 +8,8 @@ import aiomqtt
 
 from schemas.settings import BrokerAddress
 from simulators.connection import Client, Connections, RefusedError
+from simulators.progress import Standing
 from simulators.replay_plan import Message, Progress, Timeline, payload
-from simulators.replay_progress import Standing
 
 _IN_FLIGHT = 40
 """Twice what paho lets be under way, 20, which is also what mosquitto takes by default: so a next one is ready."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.missing import missing
-from simulators.ports import LOOPBACK, free_port
+from simulators.embedded.ports import LOOPBACK, free_port
 
 BINARY = "ARCEAUX_TEST_MOSQUITTO"
 """Names another mosquitto than the one of this machine."""

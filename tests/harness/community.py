@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.missing import missing
 from ingest.database import Connection, connect
-from simulators.ports import LOOPBACK, free_port
+from simulators.embedded.ports import LOOPBACK, free_port
 
 _HOME = Path(__file__).parent.parent / "community"
 

@@ -17,9 +17,9 @@ from psycopg import sql
 from harness.missing import missing
 from ingest.database import connect
 from ingest.migrate import migrate
-from simulators.cluster import locate_cluster
-from simulators.database import EmbeddedDatabase, PostgresInstall, embedded_postgres, find_timescaledb
-from simulators.ports import free_port
+from simulators.embedded.cluster import locate_cluster
+from simulators.embedded.database import EmbeddedDatabase, PostgresInstall, embedded_postgres, find_timescaledb
+from simulators.embedded.ports import free_port
 
 KINDS = ("timescaledb", "postgresql")
 _FAST = {"fsync": "off", "max_connections": "100", "timescaledb.max_background_workers": "0"}

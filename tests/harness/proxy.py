@@ -8,7 +8,7 @@ from enum import Enum
 from urllib.parse import urlsplit
 
 from harness.wire import Cutter, Frame, Measure, measure_answer, measure_mqtt, measure_request, peer_of
-from simulators.ports import LOOPBACK
+from simulators.embedded.ports import LOOPBACK
 
 _READ = 65536
 

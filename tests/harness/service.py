@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from simulators.ports import free_port
+from simulators.embedded.ports import free_port
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -11,9 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from simulators.database import EmbeddedDatabase, embedded_postgres
 from simulators.demo import DemoError, DemoOptions, DemoPorts, Programs, run_demo
-from simulators.ports import LOOPBACK, free_port
+from simulators.embedded.database import EmbeddedDatabase, embedded_postgres
+from simulators.embedded.ports import LOOPBACK, free_port
 
 SECONDS = 60
 REGISTRY = Path(__file__).parents[2] / "deploy/registry.toml"

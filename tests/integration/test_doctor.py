@@ -26,8 +26,8 @@ from ingest.doctor.visit import Visit
 from ingest.migrate import HYPERTABLES, migrate
 from schemas.reasons import EXPLANATIONS, Reason
 from schemas.settings import BrokerAddress
-from simulators.database import EmbeddedDatabase
-from simulators.ports import free_port
+from simulators.embedded.database import EmbeddedDatabase
+from simulators.embedded.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 NOBODY = {"ARCEAUX_BROKER_URL": "mqtt://127.0.0.1:1", "ARCEAUX_DATABASE_URL": "postgresql://u:hidden@127.0.0.1:1/none"}

@@ -18,13 +18,13 @@ from harness.databases import find_install
 
 from schemas.registry import load_registry
 from schemas.topics import Topics
-from simulators.broker import BrokerError, EmbeddedBroker
-from simulators.children import Child, ChildError
-from simulators.database import DatabaseError, EmbeddedDatabase, embedded_postgres, find_timescaledb
+from simulators.embedded.broker import BrokerError, EmbeddedBroker
+from simulators.embedded.children import Child, ChildError
+from simulators.embedded.database import DatabaseError, EmbeddedDatabase, embedded_postgres, find_timescaledb
+from simulators.embedded.ports import LOOPBACK, free_port
+from simulators.embedded.state import InUseError
 from simulators.fleet import Fleet
-from simulators.ports import LOOPBACK, free_port
 from simulators.simulate import make_fleet, run_fleet
-from simulators.state import InUseError
 
 QUICK = {"fsync": "off"}
 SECONDS = 20
@@ -122,7 +122,7 @@ def test_a_database_starts_after_its_server_was_killed(database: EmbeddedDatabas
 def test_a_server_that_outlived_its_parent_is_ended(database: EmbeddedDatabase, tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from simulators.database import EmbeddedDatabase, embedded_postgres\n"
+        "from simulators.embedded.database import EmbeddedDatabase, embedded_postgres\n"
         "place, port = Path(sys.argv[1]), int(sys.argv[2])\n"
         "EmbeddedDatabase(embedded_postgres(), place, port, {'fsync': 'off'}).start()\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -9,9 +9,9 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from simulators.broker import EmbeddedBroker
-from simulators.front_door import open_front_door
-from simulators.ports import LOOPBACK, free_port
+from simulators.embedded.broker import EmbeddedBroker
+from simulators.embedded.front_door import open_front_door
+from simulators.embedded.ports import LOOPBACK, free_port
 
 VERSIONS = (aiomqtt.ProtocolVersion.V311, aiomqtt.ProtocolVersion.V5)
 

@@ -20,8 +20,8 @@ from harness.waiting import eventually
 from unit.hostile import CORPUS, STRANGE_TOPICS, VALID
 
 from schemas.topics import Topics
-from simulators.broker import EmbeddedBroker
-from simulators.ports import free_port
+from simulators.embedded.broker import EmbeddedBroker
+from simulators.embedded.ports import free_port
 
 TOPICS = Topics("city")
 KINDS = (TOPICS.spot("ANTI", "P-001"), TOPICS.count("COME"), TOPICS.senml("hut-01"), TOPICS.pause("hut-01"))

@@ -13,13 +13,13 @@ from typing import Any
 
 import cbor2
 import pytest
+from simulators.dwelling_model import DwellingFleet
+from simulators.rooms import Inside, Room, RoomPlan, Surroundings
 
 from schemas.registry import Registry, load_registry
 from schemas.topics import Route, Topics
 from schemas.units import KINDS, scale
-from simulators.dwelling_model import DwellingFleet
 from simulators.fleet import SensorMessage
-from simulators.rooms import Inside, Room, RoomPlan, Surroundings
 
 MIDNIGHT = datetime(2026, 11, 21, 0, 0, 0, 123_456, tzinfo=UTC)
 TOPICS = Topics("city")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.mqtt311 import Packets, to_mqtt5, to_mqtt311
+from simulators.embedded.mqtt311 import Packets, to_mqtt5, to_mqtt311
 
 
 @given(packets=st.lists(st.binary(max_size=300)), cuts=st.lists(st.integers(1, 50), min_size=1))

@@ -7,12 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from simulators.parking_model import ParkingFleet
 
 from schemas.payloads import COUNT, SPOT, SpotPayload
 from schemas.registry import Registry, load_registry
 from schemas.topics import Route, Topics
 from simulators.fleet import SensorMessage
-from simulators.parking_model import ParkingFleet
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)
 TOPICS = Topics("city")

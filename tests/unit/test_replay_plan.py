@@ -14,10 +14,10 @@ from schemas.faults import ConfigurationError
 from schemas.payloads import COUNT
 from schemas.registry import Registry
 from schemas.topics import Topics
+from simulators.progress import Standing, words
 from simulators.readers.records import Count, Measurements, Record, Sensor, Skipped
 from simulators.replay import ReplayOptions, check_options
 from simulators.replay_plan import CarParkNames, Progress, Timeline, parse_speed, payload, write_script
-from simulators.replay_progress import Standing, words
 
 NOON = datetime(2024, 2, 3, 12, tzinfo=UTC)
 NOW = datetime(2026, 11, 21, 22, 0, 0, 123_456, tzinfo=UTC)

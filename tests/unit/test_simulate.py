@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from simulators.dwelling_model import DwellingFleet
+from simulators.parking_model import ParkingFleet
+from simulators.zigbee_model import ZigbeeFleet
 
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry, load_registry
 from schemas.topics import Topics
-from simulators.dwelling_model import DwellingFleet
 from simulators.fleet import City, Fleet, SensorMessage
-from simulators.parking_model import ParkingFleet
 from simulators.simulate import FleetKind, make_fleet, run_fleet
-from simulators.zigbee_model import ZigbeeFleet
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TOPICS = Topics("city")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from simulators.zigbee_model import ZigbeeFleet
 
 from schemas.registry import load_registry
 from schemas.topics import Route, Topics
 from simulators.fleet import SensorMessage
-from simulators.zigbee_model import ZigbeeFleet
 
 TOPICS = Topics("city")
 MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from simulators.postgres import Account, DatabaseError, PostgresInstall, own_directory
-from simulators.state import write_private
+from simulators.embedded.postgres import Account, DatabaseError, PostgresInstall, own_directory
+from simulators.embedded.state import write_private
 
 _INITDB_SECONDS = 120
 _LEFTOVER_SECONDS = 20

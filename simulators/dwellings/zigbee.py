@@ -6,11 +6,10 @@ As by its default a device tells all that is known of it whenever one thing chan
 import json
 import random
 from datetime import datetime, timedelta
-from functools import partial
 
 from schemas.registry import Registry
 from schemas.topics import Topics
-from simulators.fleet import Rota, SensorMessage
+from simulators.fleet import Device, SensorMessage, device_random
 from simulators.weather import daylight, outside_temperature
 
 _EVERY = 6
@@ -76,28 +75,32 @@ class Bridge:
         }
 
 
-class _Home:
-    """Has a bridge, whose life begins when a device is first asked."""
+class BridgedDevice:
+    """A device behind a home's bridge; it tells its state every 20 minutes."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
-        self._bridge: Bridge | None = None
+    def __init__(self, home: str, device: str, topic: str, bridge: Bridge, began: datetime) -> None:
+        self.name = f"dwellings/{home}/{device}"
+        self.due = 0.0
+        self._device = device
+        self._topic = topic
+        self._bridge = bridge
+        self._began = began
+        self._sequence = 0
 
-    def report(self, topic: str, device: str, now: datetime) -> SensorMessage:
-        """Give the state of a device as of `now`."""
-        if self._bridge is None:
-            self._bridge = Bridge(now, self._rng)
-        return SensorMessage(topic, self._bridge.tell(device, now))
+    def speak(self, now: datetime) -> SensorMessage:
+        """Tell the state."""
+        payload = self._bridge.tell(self._device, now)
+        self.due += _REPORT_MINUTES * 60
+        self._sequence += 1
+        return SensorMessage(self._topic, payload, self.name, self._sequence - 1, ())
 
 
-class ZigbeeFleet(Rota):
-    """The devices of the homes that have some, each reporting in its turn, every 20 minutes of the fleet's own time."""
-
-    def __init__(self, registry: Registry, topics: Topics, rng: random.Random) -> None:
-        homes = [(home.id, _Home(random.Random(rng.getrandbits(64)))) for home in registry.dwelling[::_EVERY]]
-        speakers = [
-            partial(home.report, topics.zigbee2mqtt(name, device), device)
-            for name, home in homes
-            for device in _DEVICES
+def bridges(registry: Registry, topics: Topics, seed: int, begin: datetime) -> list[Device]:
+    """Make the devices of the homes that have some."""
+    devices: list[Device] = []
+    for home in registry.dwelling[::_EVERY]:
+        bridge = Bridge(begin, device_random(seed, f"dwellings/{home.id}/zigbee2mqtt"))
+        devices += [
+            BridgedDevice(home.id, device, topics.zigbee2mqtt(home.id, device), bridge, begin) for device in _DEVICES
         ]
-        super().__init__(speakers, _REPORT_MINUTES)
+    return devices

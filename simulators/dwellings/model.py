@@ -7,16 +7,17 @@ A sensor does not know of consent, so every registered home is simulated.
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from schemas.registry import Registry
 from schemas.topics import Topics
-from simulators.appliances import Appliances
-from simulators.fleet import Rota, SensorMessage
-from simulators.residents import AWAY, Resident, local_hour
-from simulators.rooms import Inside, Room, RoomPlan, Surroundings
-from simulators.senml import Reading, cbor_pack, json_pack
+from simulators.dwellings.appliances import Appliances
+from simulators.dwellings.residents import AWAY, Resident, local_hour
+from simulators.dwellings.rooms import Inside, Room, RoomPlan, Surroundings
+from simulators.dwellings.senml import Reading, cbor_pack, facts_of, json_pack
+from simulators.dwellings.zigbee import bridges
+from simulators.fleet import Device, SensorMessage, device_random
 from simulators.weather import daylight, outside_temperature
 
 _ROOMS = (
@@ -137,35 +138,38 @@ class Home:
         return 10 * math.log10(sum(10 ** (level / 10) for level in levels))
 
 
-class _Gateway:
-    """Sends the packs of a home, whose life begins with the first."""
+class Gateway:
+    """Sends a home's packs."""
 
-    def __init__(self, topic: str, rng: random.Random, write: Callable[[list[Reading], datetime], bytes]) -> None:
-        self._topic, self._rng, self._write = topic, rng, write
-        self._home: Home | None = None
+    def __init__(self, home: str, topic: str, began: datetime, rng: random.Random, *, speaks_cbor: bool) -> None:
+        self.name = f"dwellings/{home}"
+        self.due = 0.0
+        self._id = home
+        self._topic = topic
+        self._began = began
+        self._home = Home(began, rng)
+        self._write = cbor_pack if speaks_cbor else json_pack
+        self._sequence = 0
 
-    def report(self, now: datetime) -> SensorMessage:
-        """Give the home's report as of `now`."""
-        if self._home is None:
-            self._home = Home(now, self._rng)
-        return SensorMessage(self._topic, self._write(self._home.live(now), now))
-
-
-class DwellingFleet(Rota):
-    """Every home of a registry, each reporting in its turn; equal registries, seeds and times give equal messages.
-
-    In the fleet's own time a home reports every 5 minutes. What it reports follows the time it is asked at: hours of
-    the day, and what has changed since the last report.
-    """
-
-    def __init__(self, registry: Registry, topics: Topics, rng: random.Random) -> None:
-        # A home of its own randomness: what one does changes nothing in another.
-        gateways = [
-            _Gateway(topics.senml(home.id), random.Random(rng.getrandbits(64)), _writer(turn))
-            for turn, home in enumerate(registry.dwelling)
-        ]
-        super().__init__([gateway.report for gateway in gateways], _REPORT_MINUTES)
+    def speak(self, now: datetime) -> SensorMessage:
+        """Tell what every sensor reads; the home lives in the fleet's own time."""
+        readings = self._home.live(self._began + timedelta(seconds=self.due))
+        self.due += _REPORT_MINUTES * 60
+        self._sequence += 1
+        facts = facts_of(readings, self._id, now)
+        return SensorMessage(self._topic, self._write(readings, now), self.name, self._sequence - 1, facts)
 
 
-def _writer(turn: int) -> Callable[[list[Reading], datetime], bytes]:
-    return cbor_pack if turn % _CBOR_EVERY == _CBOR_EVERY - 1 else json_pack
+def homes(registry: Registry, topics: Topics, seed: int, begin: datetime) -> list[Device]:
+    """Make every home of a registry, with the bridges that some have. Each reports every 5 minutes."""
+    devices: list[Device] = [
+        Gateway(
+            home.id,
+            topics.senml(home.id),
+            begin,
+            device_random(seed, f"dwellings/{home.id}"),
+            speaks_cbor=turn % _CBOR_EVERY == _CBOR_EVERY - 1,
+        )
+        for turn, home in enumerate(registry.dwelling)
+    ]
+    return [*devices, *bridges(registry, topics, seed, begin)]

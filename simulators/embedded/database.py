@@ -12,10 +12,10 @@ from typing import Self
 
 import psycopg
 
-from simulators.cluster import end_leftovers, locate_cluster, open_cluster
-from simulators.ports import LOOPBACK
-from simulators.postgres import DatabaseError, PostgresInstall, embedded_postgres, find_timescaledb
-from simulators.state import StateLock, tail
+from simulators.embedded.cluster import end_leftovers, locate_cluster, open_cluster
+from simulators.embedded.ports import LOOPBACK
+from simulators.embedded.postgres import DatabaseError, PostgresInstall, embedded_postgres, find_timescaledb
+from simulators.embedded.state import StateLock, tail
 
 __all__ = ["DatabaseError", "EmbeddedDatabase", "PostgresInstall", "embedded_postgres", "find_timescaledb"]
 

@@ -7,6 +7,8 @@ from datetime import datetime
 
 import cbor2
 
+from simulators.fleet import Fact
+
 _CBOR_LABELS = {"bt": -3, "n": 0, "u": 1, "v": 2, "vb": 4, "t": 6}
 """RFC 8428, section 6, table 4."""
 # What sensors resolve, in digits after the point. Lux and ppm come as whole numbers.
@@ -35,9 +37,18 @@ def cbor_pack(readings: Iterable[Reading], now: datetime) -> bytes:
     )
 
 
+def facts_of(readings: Iterable[Reading], home: str, now: datetime) -> tuple[Fact, ...]:
+    """Give the facts of a pack whose base time is `now`."""
+    base = _base_time(now)
+    return tuple(
+        Fact(f"dwellings/{home}/{reading.name}", round((base - reading.lag) * 1e6), (float(_value(reading)),))
+        for reading in readings
+    )
+
+
 def _records(readings: Iterable[Reading], now: datetime) -> list[Mapping[str, object]]:
     records = [_record(reading) for reading in readings]
-    return [{"bt": round(now.timestamp(), 3)} | records[0], *records[1:]] if records else []
+    return [{"bt": _base_time(now)} | records[0], *records[1:]] if records else []
 
 
 def _record(reading: Reading) -> dict[str, object]:
@@ -45,7 +56,17 @@ def _record(reading: Reading) -> dict[str, object]:
     if isinstance(reading.value, bool):
         record["vb"] = reading.value
     else:
-        record |= {"u": reading.unit, "v": round(reading.value, _DIGITS.get(reading.unit))}
+        record |= {"u": reading.unit, "v": _value(reading)}
     if reading.lag:
         record["t"] = -reading.lag
     return record
+
+
+def _value(reading: Reading) -> float | bool:
+    if isinstance(reading.value, bool):
+        return reading.value
+    return round(reading.value, _DIGITS.get(reading.unit))
+
+
+def _base_time(now: datetime) -> float:
+    return round(now.timestamp(), 3)

@@ -1,4 +1,4 @@
-"""How far a replay is, shown on a terminal."""
+"""How far a run is, shown on a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,16 +18,19 @@ _LOOKS_PER_SECOND = 4
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a replay is: messages, seconds since it started, and the archive's time of the newest message.
+    """How far a run is: messages, seconds since it started, and the messages' time of the newest one.
 
-    `last_due` is when the last message is due, in seconds since the start, None where only the broker sets the pace.
+    `total` is None where there is no end. `last_due` is when the last message is due, in seconds since the start,
+    None where only the broker sets the pace. `faults` are those that were put in.
     """
 
     acknowledged: int
-    total: int
+    total: int | None
     elapsed: float
-    last_due: float | None
-    time: datetime | None
+    last_due: float | None = None
+    time: datetime | None = None
+    in_flight: int | None = None
+    faults: int | None = None
 
     @property
     def rate(self) -> float:
@@ -39,14 +42,23 @@ class Standing:
         """How long it will still take; None where nothing tells."""
         if self.last_due is not None:
             return timedelta(seconds=max(0.0, self.last_due - self.elapsed))
-        return timedelta(seconds=(self.total - self.acknowledged) / self.rate) if self.rate else None
+        if self.total is None or not self.rate:
+            return None
+        return timedelta(seconds=(self.total - self.acknowledged) / self.rate)
 
 
 def words(standing: Standing) -> str:
     """Tell a standing in a line."""
-    left = "?" if standing.left is None else str(timedelta(seconds=round(standing.left.total_seconds())))
-    time = "" if standing.time is None else f"  {standing.time:%Y-%m-%d %H:%M:%S}Z"
-    return f"{standing.acknowledged}/{standing.total} messages  {standing.rate:.0f}/s  {left} left{time}"
+    total = "" if standing.total is None else f"/{standing.total}"
+    told = [f"{standing.acknowledged}{total} messages", f"{standing.rate:.0f}/s"]
+    if standing.in_flight is not None:
+        told.append(f"{standing.in_flight} in flight")
+    if standing.faults is not None:
+        told.append(f"{standing.faults} faults")
+    told.append(f"{'?' if standing.left is None else timedelta(seconds=round(standing.left.total_seconds()))} left")
+    if standing.time is not None:
+        told.append(f"{standing.time:%Y-%m-%d %H:%M:%S}Z")
+    return "  ".join(told)
 
 
 @contextmanager
@@ -73,5 +85,6 @@ def shown(look: Callable[[], Standing]) -> Iterator[None]:
 
 def _line(standing: Standing) -> Table:
     line = Table.grid(padding=(0, 2))
-    line.add_row(ProgressBar(standing.total, standing.acknowledged, width=_WIDTH), words(standing))
+    bar = ProgressBar(standing.total, standing.acknowledged, width=_WIDTH, pulse=standing.total is None)
+    line.add_row(bar, words(standing))
     return line

@@ -7,10 +7,10 @@ from typing import Self
 
 import iotcore
 
-from simulators.ports import LOOPBACK
+from simulators.embedded.ports import LOOPBACK
 
 # Only a listener for MQTT 5: the one for 3.1.1 wants a port of its own and ends for good on the first publication with
-# a property, so those clients come in by simulators/front_door.py. rumqttd keeps the messages of each filter in
+# a property, so those clients come in by the front door (front_door.py). rumqttd keeps the messages of each filter in
 # segments, read or unread, and drops the oldest: 8 segments of 16 MiB bound its memory, and hold an hour of a busy city
 # for a service that was away. `max_inflight_count` is its window for what clients send; towards clients it keeps 100 in
 # flight, whatever Receive Maximum they ask for.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from simulators.state import tail, write_private
+from simulators.embedded.state import tail, write_private
 
 _KILLED_SECONDS = 10
 

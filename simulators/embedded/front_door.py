@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-from simulators import mqtt311
-from simulators.ports import LOOPBACK
+from simulators.embedded import mqtt311
+from simulators.embedded.ports import LOOPBACK
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Translate = Callable[[bytes], bytes]

@@ -5,8 +5,8 @@ import random
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from simulators.residents import local_hour
-from simulators.senml import Reading
+from simulators.dwellings.residents import local_hour
+from simulators.dwellings.senml import Reading
 
 # Watts.
 _FRIDGE, _FRIDGE_IDLE = 85.0, 3.0

@@ -1,0 +1,1 @@
+"""Captures: traffic of a broker written to a file, and read back."""

@@ -1,0 +1,1 @@
+"""How instrumented homes behave, and what their gateways say of it."""

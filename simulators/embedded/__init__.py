@@ -1,0 +1,1 @@
+"""The parts that `arceaux demo` runs on: a broker and a database out of wheels, and programs run as children."""

@@ -1,0 +1,1 @@
+"""What goes wrong between a sensor and its broker, by kind and probability."""

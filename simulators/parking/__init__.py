@@ -1,0 +1,1 @@
+"""How a city's parking behaves, and what its bay sensors and counters say of it."""
