@@ -1,7 +1,7 @@
 """Montpellier's weather as sensors meet it: warmth and daylight, by season and hour. No I/O and no clock."""
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 _LATITUDE, _LONGITUDE = math.radians(43.61), math.radians(3.88)
 _YEAR = 365
@@ -34,4 +34,4 @@ def daylight(now: datetime) -> float:
 
 def _day_and_hour(now: datetime) -> tuple[int, float]:
     at = now.astimezone(UTC)
-    return at.timetuple().tm_yday, at.hour + at.minute / 60 + at.second / 3600
+    return at.toordinal() - date(at.year, 1, 1).toordinal() + 1, at.hour + at.minute / 60 + at.second / 3600

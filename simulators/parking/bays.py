@@ -21,6 +21,8 @@ _VOLTS_PER_MESSAGE = 0.00002
 _LEAST_VOLTS = 2.95
 """A lithium cell keeps its voltage until shortly before its end."""
 _HEARTBEAT_JITTER = 60.0
+_NOISE = 0.6
+"""Degrees Celsius that a thermometer is off by, now more, now less."""
 
 
 class Unasked(NamedTuple):
@@ -58,7 +60,7 @@ class Bay:
         number = self._sequence
         self._sequence = number + 1
         self._volts = max(_LEAST_VOLTS, self._volts - _VOLTS_PER_MESSAGE)
-        celsius = outside_temperature(at) + self._warmth + self._rng.gauss(0, 0.2)
+        celsius = outside_temperature(at) + self._warmth + _NOISE * self._rng.random()
         lasted = (self.due - self._changed) / 60
         payload, micros = self._voice.say(State(self._occupied, self._cause, self._volts, celsius, number, lasted), at)
         fact = Fact(self.name, micros, (int(self._occupied),))
@@ -68,7 +70,7 @@ class Bay:
     def _settle(self) -> None:
         """Wait for the next change, or for the next heartbeat where that comes first."""
         if self._heartbeat:
-            beat = self.due + self._heartbeat + self._rng.uniform(0, _HEARTBEAT_JITTER)
+            beat = self.due + self._heartbeat + _HEARTBEAT_JITTER * self._rng.random()
             if beat < self._changes:
                 self.due, self._cause = beat, Cause.HEARTBEAT
                 return

@@ -22,16 +22,16 @@ _WORK = Stay(8.5, 0.25)
 PARKS: Mapping[ParkKind, tuple[Group, ...]] = MappingProxyType(
     {
         "centre": (
-            Group("subscribers", (0.095, 0.095, 0.095, 0.095), (Wave(15, 3.5),), _STANDING),
+            Group("subscribers", (0.09, 0.09, 0.09, 0.085), (Wave(15, 3.5),), _STANDING),
             Group("residents", (0.07, 0.05, 0.03, 0.03), (Wave(18.5, 1.6),), _NIGHT),
             Group("commuters", (0.19, 0.19, 0.04, 0.02), (Wave(8.0, 1.0),), _WORK),
-            Group("visitors", (0.60, 0.60, 1.05, 0.42), _DAYTIME, Stay(1.9, 0.6)),
+            Group("visitors", (0.60, 0.60, 0.98, 0.38), _DAYTIME, Stay(1.9, 0.6)),
             Group("evening", (0.12, 0.18, 0.22, 0.03), (Wave(19.0, 1.0),), Stay(3.0, 0.4)),
         ),
         "park-and-ride": (
-            Group("standing", (0.083, 0.083, 0.083, 0.07), (Wave(14, 3.5),), _STANDING),
-            Group("commuters", (0.35, 0.35, 0.07, 0.02), (Wave(8.0, 0.9),), Stay(9.0, 0.2)),
-            Group("riders", (0.07, 0.07, 0.22, 0.09), _DAYTIME, Stay(3.5, 0.45)),
+            Group("standing", (0.077, 0.077, 0.077, 0.07), (Wave(14, 3.5),), _STANDING),
+            Group("commuters", (0.335, 0.335, 0.06, 0.02), (Wave(8.0, 0.9),), Stay(9.0, 0.2)),
+            Group("riders", (0.06, 0.06, 0.22, 0.08), _DAYTIME, Stay(3.5, 0.45)),
         ),
         "suburb": (
             Group("standing", (0.03, 0.03, 0.03, 0.03), (Wave(14, 3.5),), _STANDING),
