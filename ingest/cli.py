@@ -14,6 +14,7 @@ import typer
 from ingest.cli_common import Json, connect, duration_of, registry_of, run, settings_in_force, shown_steps
 from ingest.cli_dead_letters import commands as dead_letters
 from ingest.cli_doctor import doctor
+from ingest.cli_pictures import pictures
 from ingest.cli_privacy import commands as privacy_commands
 from ingest.errors import ArceauxError, describe
 from schemas.faults import ConfigurationError
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 
 simulations = typer.Typer(help="Simulate a fleet of sensors.", no_args_is_help=True)
+simulations.command()(pictures)
 app.add_typer(simulations, name="simulate")
 app.add_typer(dead_letters, name="deadletters")
 app.add_typer(privacy_commands, name="privacy")

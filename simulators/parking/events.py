@@ -1,4 +1,4 @@
-"""What happens in the city in a week: a match, a market day, a flea market. A pure function of the seed and the week."""
+"""What happens in the city in a week: a match, markets. A pure function of the seed and the week."""
 
 import math
 from collections.abc import Mapping

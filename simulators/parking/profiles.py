@@ -14,7 +14,7 @@ from simulators.parking.drivers import Group, Stay, Wave
 
 ParkKind = Literal["centre", "park-and-ride", "suburb", "station", "hospital", "leisure"]
 
-_DAYTIME = (Wave(10.4, 1.2, 0.45), Wave(15.4, 1.9, 0.55))
+_DAYTIME = (Wave(10.4, 1.4, 0.45), Wave(15.3, 2.0, 0.55))
 _STANDING = Stay(60, 0.6)
 _NIGHT = Stay(13, 0.25)
 _WORK = Stay(8.5, 0.25)
@@ -24,13 +24,13 @@ PARKS: Mapping[ParkKind, tuple[Group, ...]] = MappingProxyType(
         "centre": (
             Group("subscribers", (0.09, 0.09, 0.09, 0.085), (Wave(15, 3.5),), _STANDING),
             Group("residents", (0.07, 0.05, 0.03, 0.03), (Wave(18.5, 1.6),), _NIGHT),
-            Group("commuters", (0.19, 0.19, 0.04, 0.02), (Wave(8.0, 1.0),), _WORK),
+            Group("commuters", (0.19, 0.19, 0.04, 0.02), (Wave(7.7, 1.0),), _WORK),
             Group("visitors", (0.60, 0.60, 0.98, 0.38), _DAYTIME, Stay(1.9, 0.6)),
             Group("evening", (0.12, 0.18, 0.22, 0.03), (Wave(19.0, 1.0),), Stay(3.0, 0.4)),
         ),
         "park-and-ride": (
             Group("standing", (0.077, 0.077, 0.077, 0.07), (Wave(14, 3.5),), _STANDING),
-            Group("commuters", (0.335, 0.335, 0.06, 0.02), (Wave(8.0, 0.9),), Stay(9.0, 0.2)),
+            Group("commuters", (0.325, 0.325, 0.06, 0.02), (Wave(7.6, 0.9),), Stay(9.0, 0.2)),
             Group("riders", (0.06, 0.06, 0.22, 0.08), _DAYTIME, Stay(3.5, 0.45)),
         ),
         "suburb": (
@@ -60,7 +60,7 @@ PARKS: Mapping[ParkKind, tuple[Group, ...]] = MappingProxyType(
 BAYS: Mapping[SpotKind, tuple[Group, ...]] = MappingProxyType(
     {
         "standard": (
-            Group("residents", (1.6, 1.5, 1.3, 1.6), (Wave(18.7, 1.6),), _NIGHT),
+            Group("residents", (3.0, 3.0, 2.6, 2.6), (Wave(20.0, 2.2),), Stay(12.5, 0.25)),
             Group("visitors", (11, 12, 14, 5), _DAYTIME, Stay(0.9, 0.7)),
             Group("evening", (1.5, 2.5, 3.0, 0.8), (Wave(19.5, 1.0),), Stay(2.2, 0.5)),
         ),

@@ -1,0 +1,51 @@
+"""The command that draws simulated days and says how they compare with real ones."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ingest.cli_common import Json, registry_of, settings_in_force
+from ingest.errors import ArceauxError
+from schemas.faults import ConfigurationError
+
+
+def pictures(
+    directory: Annotated[Path, typer.Argument(help="Where the pictures go.")],
+    *,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same pictures.")] = 1,
+    day: Annotated[str, typer.Option(help="The first day that is drawn, local time.")] = "2023-01-13",
+    archive: Annotated[Path | None, typer.Option(help="A directory of polls: real days, drawn over.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw simulated days, with real ones over them, and say how they compare."""
+    try:
+        from simulators.pictures import draw_days, draw_week
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "matplotlib":
+            raise
+        raise ConfigurationError("matplotlib draws the pictures: pip install 'arceaux[pictures]'") from None
+    from simulators.parking.resemblance import compare, curves
+    from simulators.parking.resemblance_report import as_text, to_json
+    from simulators.readers.records import ArchiveError
+
+    registry = registry_of(settings_in_force())
+    first = _day_of(day)
+    try:
+        kinds = curves(registry, seed, first, archive)
+        directory.mkdir(parents=True, exist_ok=True)
+        draw_days(directory / "simulated-days.svg", kinds, first)
+        draw_week(directory / "simulated-week.svg", registry, seed, first)
+    except (ArchiveError, OSError) as error:
+        raise ArceauxError(str(error)) from None
+    found = compare(kinds, first)
+    typer.echo(json.dumps(to_json(found)) if as_json else as_text(found))
+
+
+def _day_of(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError("--day: expected a day such as 2023-01-13") from None
