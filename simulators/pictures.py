@@ -1,5 +1,6 @@
 """Pictures of simulated days of parking, drawn with matplotlib. Equal cities make equal files, byte by byte."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
@@ -10,10 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from schemas.registry import Registry
+from schemas.registry import Registry, SpotKind
 from simulators.parking import days
-from simulators.parking.calendar import HALF_HOURS_A_DAY
+from simulators.parking.calendar import HALF_HOURS_A_DAY, week_of
 from simulators.parking.curves import Curve, curve_of
+from simulators.parking.events import events_of
 from simulators.parking.profiles import ParkKind, kind_of
 from simulators.parking.resemblance import DAYS, SEEDS, KindOfDays
 
@@ -22,7 +24,7 @@ BLUE, LIGHT_BLUE, ORANGE, GREEN, GREY = "#0072B2", "#9ecae8", "#D55E00", "#009E7
 _WEEK = 7
 _WITHOUT_DATE = {"Date": None}
 _KINDS: Sequence[ParkKind] = ("centre", "park-and-ride", "suburb", "station", "hospital", "leisure")
-_BAY_NAMES = {
+_BAY_NAMES: Mapping[SpotKind, str] = {
     "standard": "standard bays",
     "pmr": "bays for disabled drivers",
     "delivery": "delivery bays",
@@ -49,17 +51,17 @@ def draw_week(path: Path, registry: Registry, seed: int, day: date) -> None:
     """Draw a city's week, from the Monday before a day on: every kind of car park, and every kind of bay."""
     monday = day - timedelta(days=day.weekday())
     parks = _parks_of(registry, seed, monday)
-    bays = {_BAY_NAMES[kind]: [curve] for kind, curve in days.bays(registry, seed, monday, _WEEK).items()}
-    columns = [
-        column for column in (parks, {name: bays[name] for name in _BAY_NAMES.values() if name in bays}) if column
-    ]
+    columns = [column for column in (parks, _bays_of(registry, seed, monday)) if column]
     rows = max(len(column) for column in columns)
     with _style():
         figure = Figure(figsize=(5.5 * len(columns), 1.55 * rows + 0.4), layout="constrained")
         grid = figure.subplots(rows, len(columns), squeeze=False)
         for column, axes in zip(columns, grid.T, strict=True):
             _draw_column(axes, column, monday)
-        figure.suptitle(f"A week from {_named(monday)} {monday.year}: mean of a kind, and in grey each car park", fontsize=10)
+        _name_events(list(grid[:, 0]), list(parks), seed, monday)
+        figure.suptitle(
+            f"A week from {_named(monday)} {monday.year}: mean of a kind, and in grey each car park", fontsize=10
+        )
         _save(figure, path)
 
 
@@ -85,6 +87,13 @@ def _parks_of(registry: Registry, seed: int, monday: date) -> Mapping[str, list[
     return made
 
 
+def _bays_of(registry: Registry, seed: int, monday: date) -> Mapping[str, list[Curve]]:
+    """Give the curves of a city's bays, by kind."""
+    counts = Counter(spot.kind for park in registry.car_park for spot in park.all_spots())
+    curves = days.bays(registry, seed, monday, _WEEK)
+    return {f"{counts[kind]} {name}": [curves[kind]] for kind, name in _BAY_NAMES.items() if kind in curves}
+
+
 def _name(kind: ParkKind, count: int) -> str:
     return f"{kind}: {count} car parks" if count > 1 else f"{kind}: one car park"
 
@@ -99,6 +108,15 @@ def _draw_column(column: Sequence[Axes], panels: Mapping[str, list[Curve]], mond
         _scale(axes, monday, _WEEK)
     for axes in column[len(panels) :]:
         axes.set_visible(False)
+
+
+def _name_events(column: Sequence[Axes], panels: Sequence[str], seed: int, monday: date) -> None:
+    """Write what happens in the week where it draws drivers."""
+    for row, (name, event) in enumerate(events_of(seed, week_of(monday)).items()):
+        kind = "centre" if name == "market" else "park-and-ride"
+        for axes, panel in zip(column, panels, strict=False):
+            if panel.startswith(kind):
+                axes.annotate(name, (event.hour, 100 - 14 * row), ha="center", va="top", fontsize=7.5, color=ORANGE)
 
 
 def _scale(axes: Axes, first: date, count: int) -> None:

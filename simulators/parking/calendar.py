@@ -51,6 +51,11 @@ def day_of(number: int) -> date:
     return date.fromordinal(_FIRST_MONDAY.toordinal() + number)
 
 
+def week_of(day: date) -> int:
+    """Give the number of a day's week since that of the first Monday."""
+    return (day.toordinal() - _FIRST_MONDAY.toordinal()) // 7
+
+
 def is_holiday(day: date) -> bool:
     """Whether a day is a public holiday in France."""
     if (day.month, day.day) in _FIXED_HOLIDAYS:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from harness.broker import Mosquitto
 from harness.judge import ledger
+from harness.lorawan_bays import registry_text
 from harness.service import Service
 from harness.waiting import eventually
 
@@ -23,7 +24,6 @@ from simulators.stream import stream
 
 pytestmark = pytest.mark.one_server
 
-SHIPPED = Path(__file__).parents[2] / "deploy/registry.toml"
 HOURS = timedelta(hours=3)
 STORED = """
 SELECT 'parking/' || code || '/' || label, (extract(epoch FROM time) * 1000000)::bigint, occupied::int, NULL, NULL
@@ -37,12 +37,8 @@ FROM parking_count JOIN car_park ON car_park.id = car_park_id
 @pytest.fixture
 def registry_path(tmp_path: Path) -> Path:
     """Write the registry that ships, with more bays that speak by LoRaWAN, at either network server."""
-    text = SHIPPED.read_text(encoding="utf-8")
-    for number in range(2, 12):
-        device = f'tts_device_id = "bay-{number}"' if number % 2 else f'dev_eui = "70B3D57ED00000{number:02d}"'
-        text = text.replace(f'label = "P-{number:03d}",', f'label = "P-{number:03d}", {device},')
     path = tmp_path / "registry.toml"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(registry_text(), encoding="utf-8")
     return path
 
 
