@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -15,7 +16,7 @@ from schemas.registry import Registry, SpotKind
 from simulators.parking import days
 from simulators.parking.calendar import HALF_HOURS_A_DAY, week_of
 from simulators.parking.curves import Curve, curve_of
-from simulators.parking.events import events_of
+from simulators.parking.events import EventName, events_of
 from simulators.parking.profiles import ParkKind, kind_of
 from simulators.parking.resemblance import DAYS, SEEDS, KindOfDays
 
@@ -24,6 +25,12 @@ BLUE, LIGHT_BLUE, ORANGE, GREEN, GREY = "#0072B2", "#9ecae8", "#D55E00", "#009E7
 _WEEK = 7
 _WITHOUT_DATE = {"Date": None}
 _KINDS: Sequence[ParkKind] = ("centre", "park-and-ride", "suburb", "station", "hospital", "leisure")
+_EVENT_LABELS: Mapping[EventName, tuple[ParkKind, float, Literal["center", "right"]]] = {
+    "market": ("centre", 100, "center"),
+    "match": ("park-and-ride", 100, "right"),
+    "flea market": ("park-and-ride", 84, "center"),
+}
+"""In which panel each is written, at how many percent, and where its hour is."""
 _BAY_NAMES: Mapping[SpotKind, str] = {
     "standard": "standard bays",
     "pmr": "bays for disabled drivers",
@@ -112,11 +119,11 @@ def _draw_column(column: Sequence[Axes], panels: Mapping[str, list[Curve]], mond
 
 def _name_events(column: Sequence[Axes], panels: Sequence[str], seed: int, monday: date) -> None:
     """Write what happens in the week where it draws drivers."""
-    for row, (name, event) in enumerate(events_of(seed, week_of(monday)).items()):
-        kind = "centre" if name == "market" else "park-and-ride"
+    for name, event in events_of(seed, week_of(monday)).items():
+        kind, height, align = _EVENT_LABELS[name]
         for axes, panel in zip(column, panels, strict=False):
             if panel.startswith(kind):
-                axes.annotate(name, (event.hour, 100 - 14 * row), ha="center", va="top", fontsize=7.5, color=ORANGE)
+                axes.annotate(name, (event.hour, height), ha=align, va="top", fontsize=7.5, color=ORANGE)
 
 
 def _scale(axes: Axes, first: date, count: int) -> None:
