@@ -24,8 +24,8 @@ IN_FLIGHT = 1_000
 MOST_IN_FLIGHT = 65_535
 """What packet identifiers can tell apart."""
 _TAKEN = (mqtt5.PubAckReasonCode.SUCCESS, mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS)
-_MOST_AT_ONCE, _MOST_BYTES_AT_ONCE = 64, 256 * 1024
-"""Messages, and about their bytes, that are handed over before acknowledgements are looked at again."""
+_LONGEST_TURN, _MOST_BYTES_AT_ONCE = 0.001, 256 * 1024
+"""Seconds of making messages, and about their bytes, before they are handed over and acknowledgements looked at."""
 _SHORTEST_WAIT = 0.001
 """In seconds: the event loop counts no shorter ones, and would spin."""
 _FIRST_BACK_OFF, _LONGEST_BACK_OFF = 0.25, 5.0
@@ -51,6 +51,10 @@ class Outgoing(Protocol):
     @property
     def retain(self) -> bool:
         """Whether the broker is to keep it."""
+
+    @property
+    def expiry(self) -> int | None:
+        """After how many seconds the broker may forget it; None for never."""
 
 
 class _Flight:
@@ -177,16 +181,19 @@ class Sender:
     def _send_due(self, connection: Connection, source: Iterator[Outgoing]) -> float | None:
         """Write what is due, as far as there is room; give the seconds to the next, None where there is none."""
         flights: list[_Flight] = []
-        most, size = min(self._room(connection), _MOST_AT_ONCE), 0
-        now = time.monotonic() - self.traffic.started
+        room, size = self._room(connection), 0
+        began = now = time.monotonic() - self.traffic.started
         due = self._next_due(source)
-        while due is not None and due <= now and len(flights) < most and size < _MOST_BYTES_AT_ONCE:
+        while due is not None and due <= now and len(flights) < room:
             flight = self._next_flight()
             self._check_size(flight, connection.maximum_packet_size)
             self._flights[flight.packet_id] = flight
             flights.append(flight)
             size += len(flight.packet)
             due = self._next_due(source)
+            now = time.monotonic() - self.traffic.started
+            if now > began + _LONGEST_TURN or size > _MOST_BYTES_AT_ONCE:
+                break
         if flights:
             connection.write(b"".join([flight.packet for flight in flights]))
             self._count(flights, size)
@@ -217,6 +224,7 @@ class Sender:
             qos=mqtt5.QoS.AT_LEAST_ONCE,
             packet_id=self._last_id,
             retain=message.retain,
+            message_expiry_interval=message.expiry,
         ).write()
         self.traffic.sent += 1
         return _Flight(self.traffic.sent - 1, self._last_id, packet, message.due)
@@ -261,5 +269,5 @@ class Sender:
 
 
 def _topic(flight: _Flight) -> str:
-    packet, _ = mqtt5.read(flight.packet)
+    packet, _ = mqtt5.read(memoryview(flight.packet))
     return packet.topic if isinstance(packet, mqtt5.PublishPacket) else ""
