@@ -17,7 +17,7 @@ from simulators.sending.sender import Sender
 from simulators.stopping import until_stopped
 from simulators.stream import Plan, stream
 
-_REPORT_SECONDS = 1.0
+_REPORT_SECONDS = 0.25
 
 
 class Order(BaseModel):
@@ -48,7 +48,7 @@ class Share:
         )
 
     async def send(self, stop: asyncio.Event, tell: Callable[[Report], None]) -> None:
-        """Send to the end, or until told to stop; `tell` is given a report now, once a second, and at the end.
+        """Send to the end, or until told to stop; `tell` is given a report now, four times a second, and at the end.
 
         The clock starts now: what a broker that is away makes late is sent at once when it is back, as devices do.
         Raises RefusedError where the broker refuses a message.
