@@ -1,21 +1,21 @@
-"""The command line. The only module that may import every package, and it does so inside its commands."""
+"""The command line. It and its parts may import every package, and they do so inside their commands."""
 
 import asyncio
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import psycopg
 import structlog
 import typer
 
-from ingest.cli_common import Json, connect, duration_of, registry_of, run, settings_in_force, shown_steps
+from ingest.cli_common import Json, connect, registry_of, run, settings_in_force, shown_steps
 from ingest.cli_dead_letters import commands as dead_letters
 from ingest.cli_doctor import doctor
 from ingest.cli_pictures import pictures
 from ingest.cli_privacy import commands as privacy_commands
+from ingest.cli_simulate import commands as simulations
 from ingest.errors import ArceauxError, describe
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry
@@ -30,20 +30,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-simulations = typer.Typer(help="Simulate a fleet of sensors.", no_args_is_help=True)
 simulations.command()(pictures)
 app.add_typer(simulations, name="simulate")
 app.add_typer(dead_letters, name="deadletters")
 app.add_typer(privacy_commands, name="privacy")
-
-Rate = Annotated[str | None, typer.Option(help="Messages a second, or max; without it each when it is due.")]
-Speed = Annotated[float, typer.Option(min=0.001, max=1_000_000, help="A factor of the fleet's own pace.")]
-HowLong = Annotated[
-    str | None,
-    typer.Option("--duration", help="How long by the sensors' clocks, such as 10m; until Ctrl-C without it."),
-]
-FleetKind = Literal["parking", "dwellings", "city"]
-Seed = Annotated[int, typer.Option(help="The same seed makes the same city.")]
 
 
 def main() -> None:
@@ -152,24 +142,6 @@ def demo(
         raise ArceauxError(str(error)) from None
 
 
-@simulations.command()
-def parking(*, rate: Rate = None, speed: Speed = 1.0, duration: HowLong = None, seed: Seed = 1) -> None:
-    """Simulate bay sensors and counters that publish to the broker."""
-    _simulate("parking", rate, speed, duration, seed)
-
-
-@simulations.command()
-def dwellings(*, rate: Rate = None, speed: Speed = 1.0, duration: HowLong = None, seed: Seed = 1) -> None:
-    """Simulate the gateways of instrumented homes, with and without consent."""
-    _simulate("dwellings", rate, speed, duration, seed)
-
-
-@simulations.command()
-def city(*, rate: Rate = None, speed: Speed = 1.0, duration: HowLong = None, seed: Seed = 1) -> None:
-    """Simulate parking and dwellings at once."""
-    _simulate("city", rate, speed, duration, seed)
-
-
 @app.command()
 def replay(
     file: Annotated[Path, typer.Argument(help="An archive: a file, or a directory of them.")],
@@ -205,24 +177,6 @@ def bench(
         asyncio.run(run_bench(messages, typer.echo))
     except (BenchError, DatabaseError) as error:
         raise ArceauxError(str(error)) from None
-
-
-def _simulate(kind: FleetKind, rate: str | None, speed: float, duration: str | None, seed: int) -> None:
-    from simulators.sending.connection import RefusedError
-    from simulators.simulate import make_plan, run_fleet
-
-    settings = settings_in_force()
-    registry = registry_of(settings)
-    limit = None if duration is None else duration_of(duration, "--duration")
-    now = datetime.now(UTC)
-    plan = make_plan(
-        kind, settings.registry, settings.topic_root, seed=seed, rate=rate, speed=speed, duration=limit, now=now
-    )
-    try:
-        sent = run(run_fleet(settings.broker_url, plan, registry))
-    except RefusedError as error:
-        raise ArceauxError(str(error)) from None
-    typer.echo(f"{sent} messages acknowledged by the broker")
 
 
 def _leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,6 +1,8 @@
-"""A sender for load: publishes prepared messages at QoS 1 with a window in flight, as fast as they are acknowledged.
+"""The sender of `arceaux bench`: prepared messages at QoS 1, 2,000 in flight, as fast as they are acknowledged.
 
-It uses the `mqtt5` codec on a plain socket, since a sender that costs more than the receiver measures itself.
+It is a measuring instrument, and no second way to send: it costs half of what `simulators.sending` does for a message,
+because it neither paces nor times, nor sends again. In the benchmark it shares the machine with what is measured, and
+whatever it needs is taken from that. For load on a system use `arceaux simulate --rate`.
 """
 
 import socket
@@ -15,6 +17,7 @@ import mqtt5
 _WINDOW = 2_000
 _CHUNK = 500
 _PUBACK_SIZE = 4
+"""In bytes, of a message that somebody is subscribed to."""
 _PACKET_IDS = 60_000
 
 

@@ -20,8 +20,9 @@ _LOOKS_PER_SECOND = 4
 class Standing:
     """How far a run is: messages, seconds since it started, and the messages' time of the newest one.
 
-    `total` is None where there is no end. `last_due` is when the last message is due, in seconds since the start,
-    None where only the broker sets the pace. `faults` are those that were put in.
+    `total` is None where nobody knows how many there will be; `done` is then the share of the messages' time that is
+    over, None where there is no end. `last_due` is when the last message is due, in seconds since the start, None where
+    only the broker sets the pace. `faults` are those that were put in.
     """
 
     acknowledged: int
@@ -31,6 +32,7 @@ class Standing:
     time: datetime | None = None
     in_flight: int | None = None
     faults: int | None = None
+    done: float | None = None
 
     @property
     def rate(self) -> float:
@@ -42,6 +44,8 @@ class Standing:
         """How long it will still take; None where nothing tells."""
         if self.last_due is not None:
             return timedelta(seconds=max(0.0, self.last_due - self.elapsed))
+        if self.done:
+            return timedelta(seconds=self.elapsed * (1 - self.done) / self.done)
         if self.total is None or not self.rate:
             return None
         return timedelta(seconds=(self.total - self.acknowledged) / self.rate)
@@ -85,6 +89,9 @@ def shown(look: Callable[[], Standing]) -> Iterator[None]:
 
 def _line(standing: Standing) -> Table:
     line = Table.grid(padding=(0, 2))
-    bar = ProgressBar(standing.total, standing.acknowledged, width=_WIDTH, pulse=standing.total is None)
+    if standing.done is None:
+        bar = ProgressBar(standing.total, standing.acknowledged, width=_WIDTH, pulse=standing.total is None)
+    else:
+        bar = ProgressBar(1.0, standing.done, width=_WIDTH)
     line.add_row(bar, words(standing))
     return line

@@ -7,12 +7,14 @@ class Ranges:
     """Numbers from 0; those below a growing limit are all in it, and a few beyond."""
 
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
-        """Begin with these, each from its first to its last number."""
+        """Begin with these in their order, each from its first to its last number, none of which touch."""
         self._below = 0
         self._beyond: set[int] = set()
         for first, last in ranges:
-            for number in range(first, last + 1):
-                self.add(number)
+            if first == 0:
+                self._below = last + 1
+            else:
+                self._beyond.update(range(first, last + 1))
 
     def __len__(self) -> int:
         """How many are in it."""
@@ -20,7 +22,7 @@ class Ranges:
 
     def __contains__(self, number: int) -> bool:
         """Whether a number is in it."""
-        return number < self._below or number in self._beyond
+        return 0 <= number < self._below or number in self._beyond
 
     def add(self, number: int) -> None:
         """Put a number in."""

@@ -4,12 +4,11 @@ JSON, a line each time. The first line is the plan. Each further one tells how f
 acknowledged so far, so that its newest line counts, and a line that a crash has cut is one that is not there.
 """
 
-import json
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from schemas.faults import ConfigurationError
 from simulators.ranges import Ranges
@@ -49,7 +48,9 @@ class Run:
         return len(self._ended) == self.plan.processes
 
     def take(self, mark: Mark) -> None:
-        """Take a mark up, in the order of the file."""
+        """Take a mark up, in the order of the file. Raises ValueError where the plan has no such process."""
+        if mark.process not in self.sent:
+            raise ValueError(mark.process)
         self.acknowledged[mark.process] = Ranges(mark.acknowledged)
         self.sent[mark.process] = mark.sent
         self.started = self.started or mark.at
@@ -79,6 +80,12 @@ class RunFile:
         """End."""
         self._file.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _write(self, line: BaseModel) -> None:
         self._file.write(line.model_dump_json() + "\n")
         self._file.flush()
@@ -94,6 +101,6 @@ def read_run(path: Path) -> Run:
         run = Run(Plan.model_validate_json(lines[0]))
         for line in lines[1:-1]:  # what stands after the last line end was cut, or is nothing
             run.take(Mark.model_validate_json(line))
-    except (ValidationError, KeyError, json.JSONDecodeError):
+    except ValueError:  # which pydantic's are, too
         raise ConfigurationError(f"{path}: not the file of a run; `arceaux simulate --run FILE` writes one") from None
     return run

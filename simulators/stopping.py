@@ -2,9 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+
+GRACE_SECONDS = 5.0
+"""What work that is asked to end has for that."""
 
 
 @contextmanager
@@ -21,12 +24,20 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-async def until_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Do the work until it ends, fails or is told to stop."""
+async def until_stopped(
+    stop: asyncio.Event, work: Coroutine[Any, Any, None], ask: Callable[[], None] | None = None
+) -> None:
+    """Do the work until it ends, fails or is told to stop.
+
+    Where there is an `ask`, that asks the work to end by itself then, and it has some seconds to do so.
+    """
     working = asyncio.create_task(work)
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if ask is not None and not working.done():
+            ask()
+            await asyncio.wait({working}, timeout=GRACE_SECONDS)
     finally:
         stopping.cancel()
         working.cancel()

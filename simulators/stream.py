@@ -50,6 +50,18 @@ class Plan(BaseModel):
         """How long it lasts by the sensors' clocks."""
         return None if self.duration is None else timedelta(seconds=self.duration)
 
+    @property
+    def is_paced(self) -> bool:
+        """Whether messages have a time at which they are due, and do not just follow each other."""
+        return self.speed is not None or self.rate is not None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it takes by our clock; None where it has no end, or only the broker sets the pace."""
+        if self.duration is None or self.rate is not None:
+            return self.duration
+        return None if self.speed is None else self.duration / self.speed
+
 
 def make_devices(kind: FleetKind, registry: Registry, topics: Topics, seed: int, begin: datetime) -> list[Device]:
     """Make the devices that a registry has of a kind, as they are at `begin`; a city has all of them.

@@ -99,8 +99,8 @@ def bridges(registry: Registry, topics: Topics, seed: int, begin: datetime) -> l
     """Make the devices of the homes that have some."""
     devices: list[Device] = []
     for home in registry.dwelling[::_EVERY]:
-        bridge = Bridge(begin, device_random(seed, f"dwellings/{home.id}/zigbee2mqtt"))
-        devices += [
-            BridgedDevice(home.id, device, topics.zigbee2mqtt(home.id, device), bridge, begin) for device in _DEVICES
-        ]
+        for device in _DEVICES:
+            # Each its own, so that what it says does not depend on who else speaks.
+            bridge = Bridge(begin, device_random(seed, f"dwellings/{home.id}/zigbee2mqtt/{device}"))
+            devices.append(BridgedDevice(home.id, device, topics.zigbee2mqtt(home.id, device), bridge, begin))
     return devices

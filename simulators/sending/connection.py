@@ -59,10 +59,8 @@ class Connection(asyncio.Protocol):
         for packet in self._packets():
             try:
                 self._take(packet)
-            except Exception as error:  # noqa: BLE001 - a bug of ours, raised where the connection is waited for
-                if not self.lost.done():
-                    self.lost.set_exception(error)
-                self._transport.abort()
+            except Exception as error:  # noqa: BLE001 - a bug of ours
+                self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End (asyncio calls this)."""
@@ -132,7 +130,7 @@ class Connection(asyncio.Protocol):
         except BaseException as error:  # the codec is Rust, and panics past Exception on a topic that is no UTF-8
             if not isinstance(error, ValueError) and type(error).__name__ != "PanicException":
                 raise
-            self.abort(f"the broker sent what is not MQTT 5: {error}")
+            self._fail(RefusedError(f"the broker sent what is not MQTT 5: {error}{_hint(str(error))}"))
         del self._buffer[:used]
         return packets
 
@@ -144,6 +142,12 @@ class Connection(asyncio.Protocol):
             self._end(f"the broker ended the connection: {packet.reason_code.name}")
         else:
             self._on_packet(packet)
+
+    def _fail(self, error: Exception) -> None:
+        """End with an error, which is raised where the end is waited for: another connection would mend nothing."""
+        if not self.lost.done():
+            self.lost.set_exception(error)
+        self.abort("failed")
 
     def _end(self, reason: str) -> None:
         self._may_write.set()
@@ -207,3 +211,9 @@ def _check_login(answer: mqtt5.ConnAckPacket) -> None:
         )
     if answer.reason_code is not mqtt5.ConnAckReasonCode.SUCCESS:
         raise BrokenError(f"the broker refused the connection: {answer.reason_code.name} {answer.reason_str or ''}")
+
+
+def _hint(error: str) -> str:
+    """Tell what mosquitto means where it answers a publication with a code that MQTT 5 has for connections only."""
+    is_too_large = error.endswith(f"PubAckReasonCode value: {mqtt5.DisconnectReasonCode.PACKET_TOO_LARGE}")
+    return " (a message is larger than the broker takes: see its message_size_limit)" if is_too_large else ""

@@ -21,11 +21,13 @@ from simulators.sending.traffic import Traffic
 
 IN_FLIGHT = 1_000
 """At most so many; a broker that announces a smaller Receive Maximum is given no more than that."""
-_PACKET_IDS = 65_535
+MOST_IN_FLIGHT = 65_535
+"""What packet identifiers can tell apart."""
 _TAKEN = (mqtt5.PubAckReasonCode.SUCCESS, mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS)
-_MOST_AT_ONCE = 256 * 1024
-"""Bytes that are handed over before acknowledgements are looked at again."""
-_SHORTEST_WAIT = 0.0005
+_LONGEST_TURN, _MOST_BYTES_AT_ONCE = 0.001, 256 * 1024
+"""Seconds of making messages, and about their bytes, before they are handed over and acknowledgements looked at."""
+_SHORTEST_WAIT = 0.001
+"""In seconds: the event loop counts no shorter ones, and would spin."""
 _FIRST_BACK_OFF, _LONGEST_BACK_OFF = 0.25, 5.0
 
 log = structlog.get_logger("simulators.sender")
@@ -44,24 +46,28 @@ class Outgoing(Protocol):
 
     @property
     def payload(self) -> bytes:
-        """What; asked for when it is sent first."""
+        """What; asked for once, when it is sent first."""
 
     @property
     def retain(self) -> bool:
         """Whether the broker is to keep it."""
 
+    @property
+    def expiry(self) -> int | None:
+        """After how many seconds the broker may forget it; None for never."""
+
 
 class _Flight:
-    """A message that waits for its acknowledgement: its number, its packet's content, when it was last sent."""
+    """A message on its way: its number, its packet and the identifier in it, when it is due and was first sent."""
 
-    __slots__ = ("number", "payload", "retain", "sent_at", "topic")
+    __slots__ = ("due", "number", "packet", "packet_id", "sent_at")
 
-    def __init__(self, number: int, message: Outgoing) -> None:
+    def __init__(self, number: int, packet_id: int, packet: bytes, due: float) -> None:
         self.number = number
-        self.topic = message.topic
-        self.payload = message.payload
-        self.retain = message.retain
-        self.sent_at = 0.0
+        self.packet_id = packet_id
+        self.packet = packet
+        self.due = due
+        self.sent_at: float | None = None
 
 
 class Sender:
@@ -78,14 +84,15 @@ class Sender:
         """`on_acknowledged` is told the number, from 0 in the order of sending, of each message that is."""
         self._address = address
         self._role = role
-        self._most_in_flight = in_flight
+        self._most_in_flight = min(in_flight, MOST_IN_FLIGHT)
         self._on_acknowledged = on_acknowledged
         self._flights: dict[int, _Flight] = {}
         self._again: deque[_Flight] = deque()
-        self._next_id = 1
+        self._last_id = 0
         self._next: Outgoing | None = None
         self._wake = asyncio.Event()
         self._waits_for_room = False
+        self._stopping = asyncio.Event()
         self._refusal = ""
         self._failures = 0
         self.traffic = Traffic()
@@ -93,22 +100,33 @@ class Sender:
     async def run(self, messages: Iterable[Outgoing]) -> None:
         """Send everything, and return when all is acknowledged. Raises RefusedError where the broker refuses it.
 
-        The clock starts with the first connection, so that a broker that is waited for makes nothing late.
+        The clock starts with the first connection, so that a broker that is waited for makes nothing late, unless
+        `traffic.begin` has started it before.
         """
         source = iter(messages)
         while True:
             try:
                 await self._converse(source)
             except BrokenError as error:
-                await self._back_off(str(error))
+                if not self._stopping.is_set():
+                    await self._back_off(str(error))
             else:
                 return
+            if self._stopping.is_set():
+                return
+
+    def stop(self) -> None:
+        """Let `run` return as soon as what is in flight is acknowledged, and at once where the broker is away."""
+        self._stopping.set()
+        self._wake.set()
 
     async def _back_off(self, reason: str) -> None:
         pause = min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1)
         self._failures += 1
         log.warning("broker_lost", reason=reason, retry_in=round(pause, 2))
-        await asyncio.sleep(pause)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._stopping.wait()
 
     async def _converse(self, source: Iterator[Outgoing]) -> None:
         """Connect and send until all is acknowledged. Raises BrokenError where the connection ends before."""
@@ -134,88 +152,111 @@ class Sender:
         """Send what is due and has room, and wait until there is more to do; tell whether there will be."""
         self._wake.clear()
         wait = self._send_due(connection, source)
+        await connection.drain()
         if self._refusal:
             raise RefusedError(self._refusal)
         if connection.lost.done():
             raise BrokenError(connection.lost.result())
         if wait is None and not self._flights:
             return False
-        await connection.drain()
+        await self._wait(wait, has_room=self._room(connection) > 0)
+        return True
+
+    async def _wait(self, seconds: float | None, *, has_room: bool) -> None:
+        """Wait until the next message is due and there is room for it."""
         # An acknowledgement hastens nothing while the next message is not due.
-        self._waits_for_room = wait is None or not self._room(connection)
-        if wait is None or self._waits_for_room:
+        self._waits_for_room = seconds is None or not has_room
+        if seconds is None or not has_room:
             await self._wake.wait()
-        elif wait > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(wait, _SHORTEST_WAIT)):
-                    await self._wake.wait()
+        elif seconds > 0:
+            timer = asyncio.get_running_loop().call_later(max(seconds, _SHORTEST_WAIT), self._wake.set)
+            await self._wake.wait()
+            timer.cancel()
         else:
             await asyncio.sleep(0)
-        return True
 
     def _room(self, connection: Connection) -> int:
         return min(self._most_in_flight, connection.receive_maximum) - len(self._flights)
 
     def _send_due(self, connection: Connection, source: Iterator[Outgoing]) -> float | None:
         """Write what is due, as far as there is room; give the seconds to the next, None where there is none."""
-        packets: list[bytes] = []
-        now, size = time.monotonic(), 0
-        while True:
-            wait = self._wait_for_next(source, now)
-            if wait is None or wait > 0 or size > _MOST_AT_ONCE or not self._room(connection):
+        flights: list[_Flight] = []
+        room, size = self._room(connection), 0
+        began = now = time.monotonic() - self.traffic.started
+        due = self._next_due(source)
+        while due is not None and due <= now and len(flights) < room:
+            flight = self._next_flight()
+            self._check_size(flight, connection.maximum_packet_size)
+            self._flights[flight.packet_id] = flight
+            flights.append(flight)
+            size += len(flight.packet)
+            due = self._next_due(source)
+            now = time.monotonic() - self.traffic.started
+            if now > began + _LONGEST_TURN or size > _MOST_BYTES_AT_ONCE:
                 break
-            packets.append(self._take_off(connection, self._next_flight(-wait), now))
-            size += len(packets[-1])
-        if packets:
-            connection.write(b"".join(packets))
-        self.traffic.in_flight = len(self._flights)
-        return wait
+        if flights:
+            connection.write(b"".join([flight.packet for flight in flights]))
+            self._count(flights, size)
+        return None if due is None else due - now
 
-    def _wait_for_next(self, source: Iterator[Outgoing], now: float) -> float | None:
+    def _next_due(self, source: Iterator[Outgoing]) -> float | None:
         if self._again:
             return 0.0
-        self._next = self._next or next(source, None)
-        return None if self._next is None else self.traffic.started + self._next.due - now
+        if self._stopping.is_set():
+            return None
+        if self._next is None:
+            self._next = next(source, None)
+        return None if self._next is None else self._next.due
 
-    def _next_flight(self, late: float) -> _Flight:
+    def _next_flight(self) -> _Flight:
         """Give the message whose turn it is; raises RuntimeError where there is none."""
         if self._again:
             return self._again.popleft()
         if self._next is None:
             raise RuntimeError("no message is due")
-        flight = _Flight(self.traffic.sent, self._next)
-        self._next = None
-        self.traffic.sent += 1
-        self.traffic.late.add(late)
-        return flight
-
-    def _take_off(self, connection: Connection, flight: _Flight, now: float) -> bytes:
-        while self._next_id in self._flights:
-            self._next_id = self._next_id % _PACKET_IDS + 1
-        number = self._next_id
+        message, self._next = self._next, None
+        self._last_id = self._last_id % MOST_IN_FLIGHT + 1
+        while self._last_id in self._flights:
+            self._last_id = self._last_id % MOST_IN_FLIGHT + 1
         packet = mqtt5.PublishPacket(
-            flight.topic, flight.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=number, retain=flight.retain
+            message.topic,
+            message.payload,
+            qos=mqtt5.QoS.AT_LEAST_ONCE,
+            packet_id=self._last_id,
+            retain=message.retain,
+            message_expiry_interval=message.expiry,
         ).write()
-        if len(packet) > connection.maximum_packet_size:
+        self.traffic.sent += 1
+        return _Flight(self.traffic.sent - 1, self._last_id, packet, message.due)
+
+    def _check_size(self, flight: _Flight, most: int) -> None:
+        if len(flight.packet) > most:
             raise RefusedError(
-                f"a message to {flight.topic} of {len(packet)} bytes is larger than the broker takes "
-                f"({connection.maximum_packet_size}): see its limit of packet sizes"
+                f"a message to {_topic(flight)} of {len(flight.packet)} bytes is larger than the broker takes "
+                f"({most}): see its limit of packet sizes"
             )
-        flight.sent_at = now
-        self._flights[number] = flight
-        self._next_id = number % _PACKET_IDS + 1
-        return packet
+
+    def _count(self, flights: list[_Flight], size: int) -> None:
+        """Note when these were handed over: now, and not before each was made."""
+        now = time.monotonic()
+        traffic = self.traffic
+        for flight in flights:
+            if flight.sent_at is None:
+                flight.sent_at = now
+                traffic.late.add(now - traffic.started - flight.due)
+        traffic.written += size
+        traffic.in_flight = len(self._flights)
 
     def _take(self, packet: mqtt5.Packet) -> None:
         if not isinstance(packet, mqtt5.PubAckPacket):
             return
         flight = self._flights.pop(packet.packet_id, None)
-        if flight is None:
+        if flight is None or flight.sent_at is None:
             return
         if packet.reason_code not in _TAKEN:
             self._refusal = (
-                f"the broker refuses what is published to {flight.topic} ({packet.reason_code.name}): let the account "
-                "of ARCEAUX_BROKER_URL write to the sensors' topics, or use another one"
+                f"the broker refuses what is published to {_topic(flight)} ({packet.reason_code.name}): let the "
+                "account of ARCEAUX_BROKER_URL write to the sensors' topics, or use another one"
             )
         else:
             self._failures = 0
@@ -225,3 +266,8 @@ class Sender:
             self._on_acknowledged(flight.number)
         if self._waits_for_room or self._refusal:
             self._wake.set()
+
+
+def _topic(flight: _Flight) -> str:
+    packet, _ = mqtt5.read(memoryview(flight.packet))
+    return packet.topic if isinstance(packet, mqtt5.PublishPacket) else ""

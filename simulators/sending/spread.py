@@ -1,33 +1,37 @@
-"""How durations spread: a histogram whose buckets grow by a tenth, from a microsecond to some minutes."""
+"""How durations spread: a histogram whose buckets grow by a tenth, from a microsecond to a quarter of an hour."""
 
-import math
-from collections import Counter
+from bisect import bisect_left
+from collections.abc import Iterable
 
-_GROWTH = math.log(1.1)
+_GROWTH = 1.1
 _LEAST = 1e-6
+_BOUNDS = [_LEAST * _GROWTH**bucket for bucket in range(217)]
+"""The most seconds that each bucket holds; one more bucket holds what is longer."""
 
 
 class Spread:
     """Counts durations in seconds; a quantile is right to a tenth of itself."""
 
-    def __init__(self, counts: dict[int, int] | None = None) -> None:
-        """Begin with nothing, or with the `counts` of another one."""
-        self.counts: Counter[int] = Counter(counts or {})
+    __slots__ = ("counts",)
 
-    def add(self, seconds: float, times: int = 1) -> None:
+    def __init__(self, counts: Iterable[int] | None = None) -> None:
+        """Begin with nothing, or with the `counts` of another one, by bucket."""
+        self.counts = [0] * (len(_BOUNDS) + 1) if counts is None else list(counts)
+
+    def add(self, seconds: float) -> None:
         """Count a duration; what is below a microsecond, or negative, counts as one."""
-        self.counts[math.ceil(math.log(max(seconds, _LEAST) / _LEAST) / _GROWTH)] += times
+        self.counts[bisect_left(_BOUNDS, seconds)] += 1
 
     def update(self, other: "Spread") -> None:
         """Count in what another one has counted."""
-        self.counts.update(other.counts)
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
 
     def quantile(self, share: float) -> float | None:
         """Give the duration that this share of all do not exceed, in seconds; None where nothing was counted."""
-        wanted = share * self.counts.total()
+        wanted = share * sum(self.counts)
         reached = 0
-        for bucket in sorted(self.counts):
-            reached += self.counts[bucket]
-            if reached >= wanted:
-                return _LEAST * math.exp(bucket * _GROWTH)
+        for bucket, count in enumerate(self.counts):
+            reached += count
+            if count and reached >= wanted:
+                return _BOUNDS[min(bucket, len(_BOUNDS) - 1)]
         return None

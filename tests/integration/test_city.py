@@ -16,7 +16,7 @@ import aiomqtt
 import pytest
 from harness.clients import retained
 from harness.databases import KINDS, asking, find_install
-from harness.service import environment, run_command
+from harness.service import environment
 from harness.waiting import eventually
 
 from schemas.registry import load_registry
@@ -146,26 +146,3 @@ async def check_homes(ask: Callable[..., Any], query: str, key: bytes) -> None:
 async def stored_readings(ask: Callable[..., Any]) -> int:
     """Give how many readings the ledger has as stored."""
     return int(await ask("SELECT coalesce(sum(stored), 0) FROM ledger"))
-
-
-async def test_simulate_says_what_it_sent(broker: Any) -> None:  # noqa: ANN401 - a Mosquitto, by conftest
-    """`arceaux simulate` ends after its duration and tells how many messages were acknowledged."""
-    settings = {"ARCEAUX_BROKER_URL": broker.url, "ARCEAUX_REGISTRY": str(HOME / "deploy/registry.toml")}
-    for fleet in ("parking", "dwellings", "city"):
-        ended = await run_command("simulate", fleet, "--duration", "1s", settings=settings)
-        assert ended.returncode == 0, ended.stderr
-        assert int(ended.stdout.split()[0]) > 0
-
-
-async def test_simulate_refuses_what_makes_no_sense(tmp_path: Path) -> None:
-    """A duration that is none, and a registry without what was asked for, end with 2 before any connection."""
-    registry = tmp_path / "registry.toml"
-    registry.write_text('[[car_park]]\ncode = "A"\nname = "A"\ncapacity = 5\nbasis = "count"\n')
-    settings = {"ARCEAUX_BROKER_URL": "mqtt://127.0.0.1:1", "ARCEAUX_REGISTRY": str(registry)}
-    for arguments, told in (
-        (("parking", "--duration", "soon"), "arceaux: --duration: expected a duration"),
-        (("dwellings",), "arceaux: the registry has no dwellings: add a [[dwelling]]"),
-    ):
-        ended = await run_command("simulate", *arguments, settings=settings)
-        assert ended.returncode == 2
-        assert ended.stderr.startswith(told)

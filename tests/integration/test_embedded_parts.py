@@ -7,8 +7,9 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import psutil
@@ -17,14 +18,14 @@ import pytest
 from harness.databases import find_install
 
 from schemas.registry import load_registry
-from schemas.topics import Topics
 from simulators.embedded.broker import BrokerError, EmbeddedBroker
 from simulators.embedded.children import Child, ChildError
 from simulators.embedded.database import DatabaseError, EmbeddedDatabase, embedded_postgres, find_timescaledb
 from simulators.embedded.ports import LOOPBACK, free_port
 from simulators.embedded.state import InUseError
-from simulators.fleet import Fleet
-from simulators.simulate import make_fleet, run_fleet
+from simulators.report import Report
+from simulators.share import Order, Share
+from simulators.simulate import make_plan
 
 QUICK = {"fsync": "off"}
 SECONDS = 20
@@ -214,29 +215,40 @@ async def heard(broker: EmbeddedBroker) -> None:
         assert message.qos == 1
 
 
-def fleet() -> Fleet:
-    """Make the sensors of the registry that ships."""
-    return make_fleet("city", load_registry(Path(__file__).parents[2] / "deploy/registry.toml"), Topics("city"), 1)
+def share(port: int, **options: object) -> Share:
+    """Make a run of the registry that ships ready."""
+    registry = Path(__file__).parents[2] / "deploy/registry.toml"
+    told: dict[str, Any] = {"seed": 1, "now": datetime.now(UTC)} | options
+    plan = make_plan("city", registry, "city", **told)
+    order = Order(plan=plan, process=0, broker_url=f"mqtt://{LOOPBACK}:{port}", in_flight=1000)
+    return Share(order, load_registry(registry))
 
 
 async def test_the_simulator_is_heard_also_after_the_broker_was_away(tmp_path: Path) -> None:
-    port = free_port()
-    sending = asyncio.create_task(run_fleet(f"mqtt://{LOOPBACK}:{port}", fleet(), rate=500))
+    port, stop, reports = free_port(), asyncio.Event(), list[Report]()
+    sending = asyncio.create_task(share(port, rate="500").send(stop, reports.append))
     try:
         with EmbeddedBroker(tmp_path / "first", port) as broker:
             await heard(broker)
         with EmbeddedBroker(tmp_path / "second", port) as broker:
             await heard(broker)
-            sending.cancel()
-            with pytest.raises(asyncio.CancelledError):
+            stop.set()
+            async with asyncio.timeout(SECONDS):
                 await sending
     finally:
         sending.cancel()
+    assert reports[-1].ended
+    assert reports[-1].acknowledged == [(0, reports[-1].sent - 1)]
 
 
 async def test_the_simulator_ends_after_its_duration(broker: EmbeddedBroker) -> None:
-    sent = await run_fleet(broker.url, fleet(), duration=timedelta(seconds=0.5))
-    assert 10 < sent < 200
+    """All that is issued in that time is acknowledged, with this broker's window, which is smaller than ours."""
+    reports: list[Report] = []
+    minutes = share(broker.port, rate="max", duration=timedelta(minutes=10))
+    async with asyncio.timeout(SECONDS):
+        await minutes.send(asyncio.Event(), reports.append)
+    assert reports[-1].ended
+    assert reports[-1].count == reports[-1].sent > 600
 
 
 async def test_a_child_that_ends_by_itself_is_told_with_its_last_lines(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""One process' share of a run: it sends what the plan issues there, and tells how far it is."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.registry import Registry
+from schemas.settings import BrokerAddress
+from simulators.pace import Issued
+from simulators.ranges import Ranges
+from simulators.report import Report
+from simulators.sending.sender import Sender
+from simulators.stopping import until_stopped
+from simulators.stream import Plan, stream
+
+_REPORT_SECONDS = 0.25
+
+
+class Order(BaseModel):
+    """What one process is to do: its number in the plan, the broker, how many messages may be in flight."""
+
+    model_config = ConfigDict(frozen=True)
+
+    plan: Plan
+    process: int
+    broker_url: str
+    in_flight: int
+
+
+class Share:
+    """A share that is ready to be sent. Raises ConfigurationError where the plan and the registry do not fit."""
+
+    def __init__(self, order: Order, registry: Registry) -> None:
+        self._process = order.process
+        self._issued = stream(order.plan, registry, order.process)
+        self._acknowledged = Ranges()
+        self._faults: Counter[str] = Counter()
+        self._shown: datetime | None = None
+        self._sender = Sender(
+            BrokerAddress(order.broker_url),
+            "simulator",
+            in_flight=order.in_flight,
+            on_acknowledged=self._acknowledged.add,
+        )
+
+    async def send(self, stop: asyncio.Event, tell: Callable[[Report], None]) -> None:
+        """Send to the end, or until told to stop; `tell` is given a report now, four times a second, and at the end.
+
+        The clock starts now: what a broker that is away makes late is sent at once when it is back, as devices do.
+        Raises RefusedError where the broker refuses a message.
+        """
+        self._sender.traffic.begin(time.monotonic())
+        reporting = asyncio.create_task(self._report(tell))
+        ended = False
+        try:
+            await until_stopped(stop, self._sender.run(self._watched()), self._sender.stop)
+            ended = True
+        finally:
+            reporting.cancel()
+            tell(self.report(ended=ended))
+
+    def report(self, *, ended: bool = False) -> Report:
+        """Tell how far it is."""
+        traffic = self._sender.traffic
+        return Report(
+            process=self._process,
+            sent=traffic.sent,
+            acknowledged=list(self._acknowledged.pairs()),
+            in_flight=traffic.in_flight,
+            written=traffic.written,
+            faults=dict(self._faults),
+            shown=self._shown,
+            late=traffic.late.counts,
+            latency=traffic.latency.counts,
+            ended=ended,
+        )
+
+    def _watched(self) -> Iterator[Issued]:
+        for issued in self._issued:
+            yield issued
+            # Asked for the next one, it has sent this one.
+            self._shown = issued.shown
+            if issued.fault:
+                self._faults[issued.fault] += 1
+
+    async def _report(self, tell: Callable[[Report], None]) -> None:
+        while True:
+            tell(self.report())
+            await asyncio.sleep(_REPORT_SECONDS)
