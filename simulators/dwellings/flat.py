@@ -5,7 +5,7 @@ that its course is solved exactly, and no report is too early or too late.
 """
 
 import random
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from simulators.dwellings.booking import Change, Part
@@ -36,12 +36,12 @@ class Flat:
     def __init__(self, began: datetime, rng: random.Random, people: int) -> None:
         household = Household(rng, people)
         self.residents = people
-        self._changes = household.changes(began.astimezone(ZONE).date() - timedelta(days=1))
+        self.at = began.timestamp() - _WARM_UP
+        self._changes = household.changes(datetime.fromtimestamp(self.at, ZONE).date())
         self._next = next(self._changes)
         self._changed: set[str] = set()
         self.presence = Presence(household, tuple(plan.name for plan in ROOMS), rng, self._changed)
         self.supply = Supply(rng, self._changed)
-        self.at = began.timestamp() - _WARM_UP
         self.around, self._around_at = surroundings(self.at), self.at
         self.rooms = {plan.name: Room(plan, self.around.temperature, rng) for plan in ROOMS}
         self.door_is_open = False
@@ -74,7 +74,7 @@ class Flat:
                 self._apply(self._next)
                 is_driven = True
             self._next = next(self._changes)
-        if is_driven:
+        if is_driven and moment >= self.at:
             self._settle()
 
     def _apply(self, change: Change) -> None:

@@ -63,11 +63,15 @@ class Presence:
         """Tell whether the detector of a room tells a movement."""
         return room in self._moves_until
 
+    def room_of(self, person: int) -> str:
+        """Give the room that somebody is in."""
+        return self._household.room_of(person, self.people[person])
+
     def _place(self) -> None:
         self.activities: dict[str, list[Activity]] = {room: [] for room in self._rooms}
         self.mats, self.beds = dict.fromkeys(MATS, 0.0), dict.fromkeys(BEDROOMS, False)
         for person, doing in enumerate(self.people):
-            room = self._household.room_of(person, doing)
+            room = self.room_of(person)
             if room not in self.activities:
                 continue
             activity = ACTIVITIES[doing]

@@ -10,8 +10,8 @@ from typing import NamedTuple
 _SPREAD = 0.2
 """Standard deviation of how long something takes, as a share of it."""
 _LEAST_MINUTES = 0.5
-_LEISURE = {"read": 4.0, "television": 4.0, "tea": 1.5, "toilet": 1.5}
-_LEISURE_BY_DAY = {"read": 5.0, "talk": 2.0, "tea": 1.5, "toilet": 1.5}
+_LEISURE = {"read": 4.0, "television": 4.0, "tea": 0.9, "toilet": 1.5}
+_LEISURE_BY_DAY = {"read": 5.0, "talk": 2.0, "tea": 0.9, "toilet": 1.5}
 _MINUTES = {"read": 35.0, "television": 45.0, "talk": 25.0, "tea": 6.0, "toilet": 3.0}
 _EVENING_BEGINS = 18.5
 _EARLIEST, _LATEST_BED = 5.8, 24.75
