@@ -19,8 +19,7 @@ _NIGHT_SETBACK = 2.0
 _MET_WATTS, _MET_MOISTURE = 80.0, 38.0
 """Watts and grams of water an hour of a person, for each met."""
 _MET_CO2 = 0.013
-"""Cubic metres an hour for each met: between the women and the men of 30 to 40 of Persily and de Jonge, Indoor Air 27,
-2017, who give 0.014 and 0.017 at 1.2 met."""
+"""Cubic metres an hour for each met: between women and men of 30 to 40 of Persily and de Jonge, Indoor Air 27, 2017."""
 OUTSIDE_CO2: Final = 425.0
 _MOST_HUMIDITY = 0.98
 _LAMP_LUX = 170.0

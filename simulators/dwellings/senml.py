@@ -56,14 +56,14 @@ class Gateway:
             asked = [one for one in asked if one[0].name in changed]
         else:
             self.due += REPORT_SECONDS
-        labels, base = self._encoding.labels, micros(now) // 1000
+        labels, base = self._encoding.labels, micros(now)
         value_label, truth_label = labels["v"], labels["vb"]
         records, facts = [], []
         for sensor, storage, named in asked:
             value = sensor.read()
             records.append({**named, truth_label if isinstance(value, bool) else value_label: value})
-            facts.append(storage.fact(1000 * (base - sensor.lag), value))
-        records[0] = {labels["bt"]: base / 1000, **records[0]}
+            facts.append(storage.fact(base - 1000 * sensor.lag, value))
+        records[0] = {labels["bt"]: base / 1e6, **records[0]}
         return Told(self._topic, self._encoding.write(records), tuple(facts))
 
     def _named(self, sensor: Sensor) -> dict[Label, object]:

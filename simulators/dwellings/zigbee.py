@@ -116,7 +116,8 @@ class BridgedDevice:
         self.names = frozenset(name.format(plan.place) for name in plan.kind.sensors.values() if "{}" in name)
         self._storages = {what: Storage.of(bridge.home, f"{plan.name}/{what}", unit) for what, unit in _UNITS.items()}
         self._cache: dict[str, float | bool | str] = {}
-        self._last: dict[str, Fact] = {}
+        self._time = ARRIVAL
+        self._told: set[Fact] = set()
 
     def tell(self, at: float, _: AbstractSet[str], now: datetime) -> Told:
         """Tell what has changed, and all else that is known."""
@@ -125,10 +126,8 @@ class BridgedDevice:
         self._cache |= self._measure()
         last_seen, time = _last_seen(now, self._form)
         state = {**self._cache, "linkquality": self._rng.randrange(40, 200), **last_seen}
-        facts = tuple(self._facts(time))
-        self._last |= dict(facts)
         payload = json.dumps(state, ensure_ascii=False).encode()
-        return Told(self._topic, payload, tuple(fact for _, fact in facts))
+        return Told(self._topic, payload, self._new_facts(time))
 
     def _measure(self) -> dict[str, float | bool | str]:
         """Read the sensors; a climate sensor tells one of them, the others stay in the cache."""
@@ -145,14 +144,22 @@ class BridgedDevice:
         told |= {"energy": round(energy / 1000, 3), "voltage": round(volts, 1), "current": round(power / volts, 2)}
         return {"state": "ON", **told}
 
-    def _facts(self, time: int) -> Iterator[tuple[str, Fact]]:
-        """Give what is stored of the cache: what a message tells again, without another time, is not."""
+    def _new_facts(self, time: int) -> tuple[Fact, ...]:
+        """Give what is stored of the cache.
+
+        What was told before is told again as a fact where it has another time, but not where there is none.
+        """
+        facts = list(self._facts(time))
+        new = tuple(fact for fact in facts if fact not in self._told)
+        self._told = self._told.union(facts) if time == self._time != ARRIVAL else set(facts)
+        self._time = time
+        return new
+
+    def _facts(self, time: int) -> Iterator[Fact]:
         for what, value in self._cache.items():
             if what in _UNITS:
                 in_volts = what == "voltage" and self._kind.has_battery
-                fact = self._storages[what].fact(time, float(value) / 1000 if in_volts else float(value))
-                if fact != self._last.get(what):
-                    yield what, fact
+                yield self._storages[what].fact(time, float(value) / 1000 if in_volts else float(value))
 
 
 def _last_seen(now: datetime, form: LastSeen) -> tuple[dict[str, str | int], int]:
