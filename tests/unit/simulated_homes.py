@@ -9,8 +9,8 @@ from pathlib import Path
 
 from schemas.registry import Registry, load_registry
 from schemas.topics import Topics
-from simulators.dwellings.model import homes
-from simulators.fleet import Fleet
+from simulators.dwellings.model import make_home
+from simulators.fleet import Fleet, announcement
 from simulators.pace import Issued, Pace, issue
 
 TOPICS = Topics("city")
@@ -23,8 +23,10 @@ def messages(
     seed: int, begin: datetime, hours: float, turns: Sequence[int] = (0,), registry: Registry = REGISTRY
 ) -> list[Issued]:
     """Give what homes of a registry say in some hours, by their turns in it."""
-    devices = homes(registry, TOPICS, seed, begin)
-    fleet = Fleet([devices[turn] for turn in turns])
+    count = len(registry.dwelling)
+    fleet = Fleet(
+        [make_home(registry.dwelling[turn], turn, TOPICS, seed, begin, announcement(turn, count)) for turn in turns]
+    )
     return list(issue(fleet, Pace(begin, speed=None), timedelta(hours=hours)))
 
 

@@ -138,14 +138,12 @@ def test_the_water_meter_has_what_all_taps_take(home: Home) -> None:
 
 def test_a_washing_machine_takes_current_and_water() -> None:
     """Wherever it heats, it has taken water in before."""
-    found = 0
-    for seed in range(2, 6):
-        home = told(messages(seed, datetime(2026, 1, 17, 7, tzinfo=UTC), 10))["hut-01"]
-        for begin, end in home["bathroom/washer/power"].spans(1500):
-            found += 1
-            water = home["bathroom/washer/water"]
-            assert water.at(end) > water.at(begin - 10 * MINUTE) + 0.005
-    assert found
+    home = told(messages(SEED, datetime(2026, 1, 17, 7, tzinfo=UTC), 6))["hut-01"]
+    heated = list(home["bathroom/washer/power"].spans(1500))
+    assert heated
+    for begin, end in heated:
+        water = home["bathroom/washer/water"]
+        assert water.at(end) > water.at(begin - 10 * MINUTE) + 0.005
 
 
 def test_detectors_beds_and_mats_tell_of_people_who_are_there(home: Home) -> None:
@@ -192,16 +190,16 @@ def test_nobody_is_seen_in_a_flat_that_was_left(home: Home) -> None:
 
 
 def test_noise_comes_from_people_machines_and_the_street(home: Home) -> None:
-    """A room in which somebody is, or a television, is louder than the same room at night."""
-    noise = home["living/noise"]
-    television = [value for time, value in noise.pairs() if home["living/television/power"].at(time) > 50]
-    quiet = [
-        value for time, value in noise.pairs() if home["bedroom1/bed"].at(time) and not home["living/motion"].at(time)
-    ]
-    assert min(television) > 50
+    """A room with people, a television or an open window in it is louder than the same room when all are in bed."""
+    noise, seen, television = home["living/noise"], home["living/motion"], home["living/television/power"]
+    shut = home["living/window/contact"]
+    quiet = [value for time, value in noise.pairs() if home["bedroom1/bed"].at(time) and not seen.at(time)]
+    people = [value for time, value in noise.pairs() if seen.at(time) and shut.at(time) and television.at(time) < 5]
     assert sum(quiet) / len(quiet) < 33
-    kitchen = home["kitchen/noise"]
-    assert min(value for time, value in kitchen.pairs() if home["kitchen/hob/power"].at(time) > 300) > 50
+    assert sum(people) / len(people) > 36
+    assert min(value for time, value in noise.pairs() if television.at(time) > 50) > 50
+    assert min(value for time, value in noise.pairs() if not shut.at(time)) > 42
+    assert min(value for time, value in home["kitchen/noise"].pairs() if home["kitchen/hob/power"].at(time) > 300) > 50
 
 
 def test_lamps_burn_in_the_dark_where_people_are(home: Home) -> None:
@@ -223,12 +221,12 @@ def test_the_fridge_cycles_day_and_night(home: Home) -> None:
     """About every three quarters of an hour it runs for a quarter."""
     runs = list(home["kitchen/fridge/power"].spans(50))
     assert 24 * DAYS < len(runs) < 36 * DAYS
-    assert all(13 * MINUTE < end - begin < 19 * MINUTE for begin, end in runs)
+    assert all(13 * MINUTE < end - begin < 19 * MINUTE for begin, end in runs[1:])
 
 
 def test_what_cannot_wait_is_told_at_once() -> None:
     """A change of a contact, a detector, a bed, a mat or a plug has a message of its own at its time, and no other."""
-    issued = messages(SEED, BEGIN, 24)
+    issued = messages(SEED, BEGIN, 12)
     events = [message for message in issued if len(message.facts) < 60]
     names = {fact.source.partition("hut-01/")[2] for message in events for fact in message.facts}
     assert {name.rpartition("/")[2] for name in names} == {
