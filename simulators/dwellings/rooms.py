@@ -7,7 +7,7 @@ solution, and no step is too long.
 import math
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 # Per hour. A flat that is let alone comes halfway to the warmth outside in a day; radiators and open doors are quicker.
 _LEAK_SHUT, _LEAK_OPEN, _RADIATOR, _DOORS = 1 / 35, 1.2, 1.0, 0.4
@@ -16,18 +16,13 @@ _WATT_HOURS_A_DEGREE = 25.0
 """Of a square metre of floor, with what of walls and furniture follows within hours."""
 _HEIGHT = 2.5
 _NIGHT_SETBACK = 2.0
-_PERSON_WATTS, _PERSON_MOISTURE = 90.0, 45.0
-"""Watts and grams of water an hour of a person at rest."""
-_PERSON_CO2 = 0.018
-"""Cubic metres an hour, sedentary: Persily and de Jonge, Indoor Air 27, 2017."""
-_OUTSIDE_CO2 = 425.0
-_OUTSIDE_HUMIDITY, _MOST_HUMIDITY = 0.7, 0.98
-_STALE = 1100.0
-"""ppm of CO2 at which people begin to notice."""
-_AIRED_FRESH, _AIRED_STALE = 0.3, 1.5
-"""Times an hour that someone who is up opens the window."""
-_AIRING_MINUTES, _AIRING_SPREAD = 9.0, 0.5
-_LAMP_LUX, _DARK_LUX = 170.0, 90.0
+_MET_WATTS, _MET_MOISTURE = 80.0, 38.0
+"""Watts and grams of water an hour of a person, for each met."""
+_MET_CO2 = 0.013
+"""Cubic metres an hour for each met: between women and men of 30 to 40 of Persily and de Jonge, Indoor Air 27, 2017."""
+OUTSIDE_CO2: Final = 425.0
+_MOST_HUMIDITY = 0.98
+_LAMP_LUX = 170.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +48,20 @@ class RoomPlan:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a room is in: degrees Celsius outside and in the whole flat, lux, and whether people heat as by day."""
+    """What a room is in: degrees Celsius outside, grams of water in a cubic metre there, lux, whether heated by day."""
 
     temperature: float
-    indoors: float
+    vapour: float
     daylight: float
     by_day: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Inside:
-    """What goes on in a room: people up and asleep, watts of appliances, grams of water an hour."""
+class Inside(NamedTuple):
+    """What goes on in a room: met of all people together, watts of appliances, grams of water an hour from these."""
 
-    awake: int = 0
-    asleep: int = 0
+    met: float = 0.0
     watts: float = 0.0
     moisture: float = 0.0
-
-    @property
-    def people(self) -> int:
-        """All of them."""
-        return self.awake + self.asleep
 
 
 class Room:
@@ -83,52 +71,43 @@ class Room:
         self.plan = plan
         self.temperature = max(plan.wanted, outside) + rng.gauss(0, 0.5)
         self.co2 = rng.uniform(450, 700)
+        self.is_open = False
+        self.is_lit = False
+        self.inside = Inside()
         self._vapour = rng.uniform(0.4, 0.55) * saturation(self.temperature)
-        self._shut_at: datetime | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the window is."""
-        return self._shut_at is not None
 
     @property
     def humidity(self) -> float:
         """Relative humidity, 0 to 100."""
         return 100 * self._vapour / saturation(self.temperature)
 
-    def pass_time(self, hours: float, around: Surroundings, inside: Inside) -> None:
-        """Let the air settle for so long, in what is around and inside."""
-        self.temperature = self._settled_temperature(hours, around, inside)
+    def pass_time(self, hours: float, around: Surroundings, indoors: float) -> None:
+        """Let the air settle for so long; `indoors` is the warmth of the whole flat."""
+        inside = self.inside
+        self.temperature = self._settled_temperature(hours, around, indoors)
         rate = _AIR_CHANGES_OPEN if self.is_open else self.plan.air_changes
         flow = rate * self.plan.volume
-        co2 = _OUTSIDE_CO2 + 1e6 * _PERSON_CO2 * inside.people / flow
-        self.co2 = _towards(self.co2, co2, rate, hours)
-        moisture = inside.moisture + _PERSON_MOISTURE * inside.people
-        vapour = _OUTSIDE_HUMIDITY * saturation(around.temperature) + moisture / flow
+        kept = math.exp(-rate * hours)
+        co2 = OUTSIDE_CO2 + 1e6 * _MET_CO2 * inside.met / flow
+        self.co2 = co2 + (self.co2 - co2) * kept
+        vapour = around.vapour + (inside.moisture + _MET_MOISTURE * inside.met) / flow
         # What is too much runs down the panes.
         most = _MOST_HUMIDITY * saturation(self.temperature)
-        self._vapour = min(most, _towards(self._vapour, vapour, rate, hours))
+        self._vapour = min(most, vapour + (self._vapour - vapour) * kept)
 
-    def use_window(self, now: datetime, hours: float, inside: Inside, rng: random.Random) -> None:
-        """Shut the window where it is time, or open it for some minutes where someone is up to do so."""
-        if self._shut_at is not None and now >= self._shut_at:
-            self._shut_at = None
-        elif self._shut_at is None and self.plan.has_window and inside.awake:
-            times = _AIRED_STALE if self.co2 > _STALE else _AIRED_FRESH
-            if rng.random() < -math.expm1(-times * hours):
-                minutes = rng.lognormvariate(math.log(_AIRING_MINUTES), _AIRING_SPREAD)
-                self._shut_at = now + timedelta(minutes=minutes)
+    def daylight(self, around: Surroundings) -> float:
+        """Lux of the day on a shelf."""
+        return around.daylight * self.plan.daylight
 
-    def illuminance(self, around: Surroundings, *, in_use: bool) -> float:
-        """Lux on a shelf; who uses the room in the dark turns on the lamp."""
-        daylight = around.daylight * self.plan.daylight
-        return daylight + (_LAMP_LUX if in_use and daylight < _DARK_LUX else 0)
+    def illuminance(self, around: Surroundings) -> float:
+        """Lux on a shelf, with those of the lamp."""
+        return self.daylight(around) + (_LAMP_LUX if self.is_lit else 0)
 
-    def _settled_temperature(self, hours: float, around: Surroundings, inside: Inside) -> float:
+    def _settled_temperature(self, hours: float, around: Surroundings, indoors: float) -> float:
         leak = _LEAK_OPEN if self.is_open else _LEAK_SHUT
         rate = leak + _DOORS
-        gain = (inside.watts + _PERSON_WATTS * inside.people) / (_WATT_HOURS_A_DEGREE * self.plan.area)
-        unheated = (leak * around.temperature + _DOORS * around.indoors + gain) / rate
+        gain = (self.inside.watts + _MET_WATTS * self.inside.met) / (_WATT_HOURS_A_DEGREE * self.plan.area)
+        unheated = (leak * around.temperature + _DOORS * indoors + gain) / rate
         wanted = self.plan.wanted - (0 if around.by_day else _NIGHT_SETBACK)
         if unheated >= wanted:
             return _towards(self.temperature, unheated, rate, hours)

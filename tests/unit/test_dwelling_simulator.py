@@ -1,41 +1,97 @@
-"""The homes of the simulator: repeatable, valid SenML, within the bounds of what is real, and physical."""
+"""The homes of the simulator: repeatable, valid SenML, within the bounds of what is real."""
 
+import hashlib
 import json
 import math
+import os
 import random
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice, pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
 import cbor2
 import pytest
-from simulators.dwelling_model import DwellingFleet
-from simulators.rooms import Inside, Room, RoomPlan, Surroundings
+from unit.simulated_homes import REGISTRY, TOPICS, Series, messages, told
 
-from schemas.registry import Registry, load_registry
-from schemas.topics import Route, Topics
-from schemas.units import KINDS, scale
-from simulators.fleet import SensorMessage
+from schemas.registry import Registry
+from schemas.units import KINDS, kind_of, scale
+from simulators.dwellings.booking import Part
+from simulators.dwellings.flat import Flat
+from simulators.dwellings.household import ZONE, Household
+from simulators.dwellings.model import homes
+from simulators.fleet import Fleet
+from simulators.pace import Issued, Pace, issue
 
-MIDNIGHT = datetime(2026, 11, 21, 0, 0, 0, 123_456, tzinfo=UTC)
-TOPICS = Topics("city")
+WINTER = datetime(2026, 1, 14, 23, 0, 0, 123_000, tzinfo=UTC)
+SUMMER = datetime(2026, 7, 14, 22, 0, 0, 123_000, tzinfo=UTC)
 LABELS = {-1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs"}
 LABELS |= {0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s", 6: "t", 7: "ut", 8: "vd"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*")
-MINUTES = 2
-
-Resolved = tuple[str, str | None, float, float | bool]
-Series = dict[tuple[str, str | None], list[float | bool]]
-"""What each sensor of a home told, by name and unit, in order."""
+DIGEST = """
+import sys; sys.path[:0] = sys.argv[1:]
+from unit.test_dwelling_simulator import *
+print(digest(messages(7, WINTER, 0.5, (0, 1, 3))))
+"""
 
 
 @pytest.fixture(scope="module")
-def registry() -> Registry:
-    return load_registry(Path(__file__).parents[2] / "deploy/registry.toml")
+def day() -> list[Issued]:
+    """Let four homes with listed sensors or CBOR speak for eight hours."""
+    return messages(1, WINTER, 8, (0, 1, 3, 12))
+
+
+def digest(issued: list[Issued]) -> str:
+    """Give a digest of all that is said."""
+    text = repr([(message.topic, message.payload, message.facts, message.due) for message in issued])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
+    """Whatever Python's hash seed; another seed gives another life."""
+    folder = Path(__file__).parent
+    script = [sys.executable, "-c", DIGEST, str(folder.parent), str(folder.parents[1])]
+    other = subprocess.run(
+        script, env=os.environ | {"PYTHONHASHSEED": "77"}, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert other.stdout.strip() == digest(messages(7, WINTER, 0.5, (0, 1, 3)))
+    first, second = (told(messages(seed, WINTER, 9))["hut-01"] for seed in (7, 8))
+    assert first["bathroom/motion"].times != second["bathroom/motion"].times
+    assert first["kitchen/kettle/power"].times != second["kitchen/kettle/power"].times
+
+
+def test_a_home_does_not_change_with_its_neighbours() -> None:
+    """What a home does is the same whoever is registered beside it, or speaks."""
+    registry = Registry(dwelling=REGISTRY.dwelling[:4])
+    alone = issue(Fleet([homes(registry, TOPICS, 1, WINTER)[1]]), Pace(WINTER, None), timedelta(minutes=20))
+    among = issue(Fleet(homes(registry, TOPICS, 1, WINTER)), Pace(WINTER, None), timedelta(minutes=20))
+    home = f"dwellings/{REGISTRY.dwelling[1].id}"
+    assert [one for one in among if one.message.device == home] == list(alone)
+
+
+def test_every_home_tells_its_state_first_consenting_or_not() -> None:
+    """A sensor does not know of consent; the first pack holds all sensors of the gateway."""
+    registry = Registry(dwelling=REGISTRY.dwelling[-4:])
+    assert not all(home.consent for home in registry.dwelling)
+    first = [device.speak(WINTER) for device in homes(registry, TOPICS, 1, WINTER)]
+    assert [message.topic for message in first] == [TOPICS.senml(home.id) for home in registry.dwelling]
+    assert min(len(message.facts) for message in first) > 60
+    assert [message.sequence for message in first] == [0] * len(first)
+
+
+def test_a_flat_has_80_sensors(day: list[Issued]) -> None:
+    """All of them in each pack of a home without a bridge, every five minutes; the docs say how many."""
+    packs = [message for message in day if message.topic == TOPICS.senml("hut-01")]
+    full = [message for message in packs if len(message.facts) >= 60]
+    assert {len({fact.source for fact in message.facts}) for message in full} == {80}
+    assert len(full) == 96
+    docs = Path(__file__).parents[2] / "docs/simulators.md"
+    assert "80 sensors" in docs.read_text(encoding="utf-8")
 
 
 def records_of(payload: bytes) -> list[dict[str, Any]]:
@@ -50,114 +106,17 @@ def records_of(payload: bytes) -> list[dict[str, Any]]:
     return pack
 
 
-def resolve(payload: bytes, now: float) -> Iterator[Resolved]:
-    """Check a pack by the rules of RFC 8428, sections 4 to 6, and give name, unit, absolute time and value of each."""
-    base: dict[str, Any] = {}
-    records = records_of(payload)
-    assert records
-    for record in records:
-        assert record.keys() <= set(LABELS.values())
-        base |= {label: value for label, value in record.items() if label in {"bn", "bt", "bu"}}
-        assert not record.keys() & {"bver", "bv", "bs", "s"}, "not used here, and not resolved here"
-        name = base.get("bn", "") + record.get("n", "")
-        assert NAME.fullmatch(name), name
-        time = base.get("bt", 0) + record.get("t", 0)
-        time += now if time < 2**28 else 0
-        (label,) = record.keys() & {"v", "vs", "vb", "vd"}
+def resolve(payload: bytes) -> Iterator[tuple[str, str | None, float, float | bool]]:
+    """Check a pack by the rules of RFC 8428, sections 4 to 6, and give name, unit, time and value of each record."""
+    base = 0.0
+    for record in records_of(payload):
+        assert record.keys() <= {"bt", "n", "u", "v", "vb", "t"}
+        base = record.get("bt", base)
+        assert NAME.fullmatch(record["n"]), record
+        (label,) = record.keys() & {"v", "vb"}
         value = record[label]
         assert isinstance(value, bool) if label == "vb" else type(value) in (int, float) and math.isfinite(value)
-        yield name, record.get("u", base.get("bu")), time, value
-
-
-def messages(registry: Registry, seed: int, rounds: int = 1440 // MINUTES) -> list[SensorMessage]:
-    """Let every home report each two minutes, from midnight on, for so many rounds."""
-    fleet = DwellingFleet(registry, TOPICS, random.Random(seed))
-    times = [MIDNIGHT + n * timedelta(minutes=MINUTES) for n in range(rounds)]
-    return [fleet.next_message(time) for time in times for _ in range(len(fleet))]
-
-
-@pytest.fixture(scope="module")
-def few(registry: Registry) -> Registry:
-    """Pick the homes with listed sensors, and some without; one of them speaks CBOR."""
-    homes = registry.dwelling
-    return Registry(dwelling=(*(home for home in homes if home.sensor), *homes[2:5]))
-
-
-@pytest.fixture(scope="module")
-def day(few: Registry) -> dict[str, Series]:
-    """Give what the sensors of some homes told in a day."""
-    told: dict[str, Series] = defaultdict(lambda: defaultdict(list))
-    for message in messages(few, 1):
-        topic = TOPICS.parse(message.topic)
-        assert topic.route is Route.SENML
-        for name, unit, _, value in resolve(message.payload, 0):
-            told[topic.asset][name, unit].append(value)
-    return told
-
-
-def sensors(home: Series, kind: str) -> Iterator[tuple[str, list[float | bool]]]:
-    """Give name and values of a home's sensors of a kind; the last level of a name is its kind."""
-    found = [(name, values) for (name, _), values in home.items() if name.rpartition("/")[2] == kind]
-    assert found
-    yield from found
-
-
-def told_by(home: Series, sensor: str) -> list[float]:
-    """Give the values of one sensor, truth as 1 and 0."""
-    (values,) = (values for (name, _), values in home.items() if name == sensor)
-    return [float(value) for value in values]
-
-
-def test_the_same_seed_gives_the_same_messages(registry: Registry) -> None:
-    """Equal registries, seeds and times give equal bytes; another seed is another city."""
-    assert messages(registry, 7, 60) == messages(registry, 7, 60)
-    assert messages(registry, 7, 60) != messages(registry, 8, 60)
-
-
-def test_a_home_does_not_change_with_its_neighbours(registry: Registry) -> None:
-    """What the first home does is the same whoever is registered after it."""
-    alone = Registry(dwelling=registry.dwelling[:1])
-    first = [message for message in messages(registry, 1, 30) if message.topic == TOPICS.senml("hut-01")]
-    assert messages(alone, 1, 30) == first
-
-
-def test_every_home_reports_in_its_turn_consenting_or_not(registry: Registry) -> None:
-    """A sensor does not know of consent."""
-    fleet = DwellingFleet(registry, TOPICS, random.Random(1))
-    homes = [TOPICS.senml(home.id) for home in registry.dwelling]
-    assert len(fleet) == len(homes)
-    told = []
-    while fleet.announcing:
-        told.append(fleet.next_message(MIDNIGHT).topic)
-    assert told == homes
-    assert [fleet.next_message(MIDNIGHT).topic for _ in homes] == homes
-
-
-def test_every_pack_is_valid_senml_of_at_most_60_readings(registry: Registry) -> None:
-    """Each sensor once a pack, at the time of asking or up to a second before, in milliseconds."""
-    for n, message in enumerate(messages(registry, 3, 40)):
-        readings = list(resolve(message.payload, 0))
-        now = (MIDNIGHT + n // len(registry.dwelling) * timedelta(minutes=MINUTES)).timestamp()
-        assert 40 <= len(readings) <= 60
-        assert len({name for name, *_ in readings}) == len(readings)
-        for name, unit, time, value in readings:
-            assert now - 1 <= time <= now
-            assert abs(time * 1000 - round(time * 1000)) < 0.01
-            assert (unit is None) is isinstance(value, bool), name
-
-
-def test_every_fourth_home_speaks_cbor(registry: Registry) -> None:
-    """Both encodings are met, and they tell the same kinds of things."""
-    formats = [message.payload[:1] == b"[" for message in messages(registry, 1, 2)]
-    assert formats == [n % 4 != 3 for n in range(24)] * 2
-    json_names, cbor_names = ([r["n"] for r in records_of(m.payload)] for m in messages(registry, 1, 1)[2:4])
-    assert json_names == cbor_names
-
-
-def test_no_name_holds_a_home(day: dict[str, Series]) -> None:
-    """The topic says whose reading it is; a name that did, too, would be refused."""
-    names = {part for home in day.values() for name, _ in home for part in re.split(r"[/:.]", name)}
-    assert not names & day.keys()
+        yield record["n"], record.get("u"), base + record.get("t", 0), value
 
 
 def primary(value: float, unit: str) -> float:
@@ -165,114 +124,121 @@ def primary(value: float, unit: str) -> float:
     return value * scale(unit).factor + scale(unit).offset
 
 
-def test_values_of_a_day_are_within_the_bounds_of_their_kinds(day: dict[str, Series]) -> None:
-    """The last level of a name is a kind, the unit is of its dimension, and no value is beyond what is real."""
-    for home in day.values():
-        for (name, told), values in home.items():
-            unit, kind = told or "/", KINDS[name.rpartition("/")[2]]
-            assert scale(unit).primary == scale(kind.unit).primary, name
-            assert primary(kind.minimum, kind.unit) <= primary(min(values), unit), name
-            assert primary(max(values), unit) <= primary(kind.maximum, kind.unit), name
+def stored_unit(home: str, name: str, unit: str | None) -> str:
+    """Give the unit that the docs promise: the registry's, the kind's, or the primary one."""
+    ((listed),) = [{one.name: one for one in found.sensor} for found in REGISTRY.dwelling if found.id == home]
+    if name in listed:
+        return listed[name].stored_unit
+    return kind_of(name, scale(unit).primary if unit else "")[1]
 
 
-def test_the_registry_lists_sensors_that_there_are(few: Registry, day: dict[str, Series]) -> None:
-    """Each listed sensor is heard, in a unit of its dimension, and within its bounds."""
-    listed = [(day[home.id], sensor) for home in few.dwelling for sensor in home.sensor]
+def test_the_facts_of_a_pack_are_what_it_says(day: list[Issued]) -> None:
+    """In the units that are stored, at the times of the records, each sensor once; a fourth of the homes in CBOR."""
+    encodings = set()
+    for message in day:
+        if not message.topic.endswith("/senml"):
+            continue
+        _, _, home, _ = message.topic.split("/")
+        encodings.add((home, message.payload[:1] == b"["))
+        readings = list(resolve(message.payload))
+        assert len({name for name, *_ in readings}) == len(readings) == len(message.facts)
+        for (name, unit, time, value), fact in zip(readings, message.facts, strict=True):
+            into = stored_unit(home, name, unit)
+            assert fact.source == f"dwellings/{home}/{name}"
+            assert fact.time == pytest.approx(time * 1e6, abs=1)
+            assert primary(float(fact.values[0]), into) == pytest.approx(primary(value, unit or into))
+            assert message.shown - timedelta(seconds=2) <= datetime.fromtimestamp(time, UTC) <= message.shown
+    assert encodings == {("hut-01", True), ("home-a01", True), ("home-a03", False), ("home-h01", True)}
+
+
+def check_bounds(home: str, name: str, series: Series) -> None:
+    """Check the values of a sensor against the bounds of the registry, else of its kind."""
+    (sensors,) = [{one.name: one for one in found.sensor} for found in REGISTRY.dwelling if found.id == home]
+    kind = KINDS.get(kind_of(name, "")[0]) or KINDS[name.rpartition("/")[2].replace("occupancy", "motion")]
+    low, high = kind.minimum, kind.maximum
+    if name in sensors:
+        listed = sensors[name]
+        low = listed.minimum if listed.minimum is not None else low
+        high = listed.maximum if listed.maximum is not None else high
+    elif name.endswith("/water"):
+        assert high > 1000
+    assert low <= min(series.values), name
+    assert max(series.values) <= high, name
+
+
+@pytest.mark.parametrize("begin", [WINTER, SUMMER])
+def test_values_are_within_the_bounds_of_the_registry_and_of_kinds(begin: datetime) -> None:
+    """On a winter's and on a summer's day, of all that is stored; a thermometer never says 85."""
+    for home, series in told(messages(4, begin, 24, (0,))).items():
+        for name, values in series.items():
+            check_bounds(home, name, values)
+            if name.endswith("/temperature"):
+                assert -15 < min(values.values) < max(values.values) < 40
+
+
+def test_the_registry_lists_sensors_that_there_are(day: list[Issued]) -> None:
+    """Each listed sensor of these homes is heard."""
+    heard = told(day)
+    listed = [(home.id, one.name) for home in REGISTRY.dwelling if home.id in heard for one in home.sensor]
     assert len(listed) > 10
-    for home, sensor in listed:
-        ((told, values),) = [(unit, values) for (name, unit), values in home.items() if name == sensor.name]
-        unit = told or "/"
-        assert scale(unit).primary == scale(sensor.stored_unit).primary
-        if sensor.minimum is not None:
-            assert primary(sensor.minimum, sensor.stored_unit) <= primary(min(values), unit)
-        if sensor.maximum is not None:
-            assert primary(max(values), unit) <= primary(sensor.maximum, sensor.stored_unit)
+    assert [name for home, name in listed if name not in heard[home]] == []
 
 
-@pytest.mark.parametrize("kind", ["energy", "water"])
-def test_counters_never_fall(day: dict[str, Series], kind: str) -> None:
-    """Energy and water are totals since the meter was built; the home's own rises every day."""
-    for home in day.values():
-        for name, values in sensors(home, kind):
-            assert all(before <= after for before, after in pairwise(values)), name
-        total = told_by(home, f"meter/{kind}")
-        assert total[-1] > total[0]
+def test_no_name_holds_a_home(day: list[Issued]) -> None:
+    """The topic says whose reading it is; a name that did, too, would be refused."""
+    found = told(day)
+    parts = {part for home in found.values() for name in home for part in re.split(r"[/:.]", name)}
+    assert not parts & {home.id for home in REGISTRY.dwelling}
 
 
-def test_energy_is_what_power_comes_to(day: dict[str, Series]) -> None:
-    """The meter adds up its own power over time, by the trapezoidal rule; a reading resolves a tenth."""
-    for home in day.values():
-        drawn = sum((before + after) / 2 for before, after in pairwise(told_by(home, "meter/power"))) * MINUTES / 60
-        energy = told_by(home, "meter/energy")
-        assert energy[-1] - energy[0] == pytest.approx(drawn, abs=2)
+@pytest.mark.parametrize("first", [date(2026, 3, 26), date(2026, 10, 22)])
+def test_the_life_of_a_home_is_in_order_also_when_clocks_are_set(first: date) -> None:
+    """Over the change to summer time and back, with one to three residents."""
+    for people in (1, 2, 3):
+        changes = list(islice(Household(random.Random(people), people).changes(first), 6000))
+        assert all(before.at <= after.at for before, after in pairwise(changes))
+        days = (changes[-1].at - changes[0].at) / 86400
+        assert days > 3, "the clocks were not set yet"
 
 
-def test_a_window_opened_cools_the_room(day: dict[str, Series]) -> None:
-    """In November, every airing of some minutes leaves a room without a cooker colder than it found it."""
-    airings = 0
-    for home in day.values():
-        for room in ("living", "bedroom1", "bedroom2"):
-            shut, warmth = told_by(home, f"{room}/window/contact"), told_by(home, f"{room}/temperature")
-            for begin in (n for n, (before, after) in enumerate(pairwise(shut), 1) if before > after):
-                end = next((n for n in range(begin, len(shut)) if shut[n]), len(shut) - 1)
-                if end - begin >= 3:
-                    airings += 1
-                    assert warmth[end] < warmth[begin] - 0.2, (room, warmth[begin : end + 1])
-    assert airings >= len(day)
+def hours_of_five_weeks(seed: int) -> dict[tuple[str, bool], list[float]]:
+    """Give the local hours at which residents and guests begin something, by what, and whether it is a weekend."""
+    end = datetime(2026, 2, 9, tzinfo=ZONE).timestamp()
+    hours: dict[tuple[str, bool], list[float]] = defaultdict(list)
+    for change in takewhile(
+        lambda change: change.at < end, Household(random.Random(seed), 2).changes(date(2026, 1, 5))
+    ):
+        if change.part is Part.PERSON:
+            at = datetime.fromtimestamp(change.at, ZONE)
+            hours[str(change.value), at.weekday() >= 5].append(at.hour + at.minute / 60)
+    return hours
 
 
-def test_an_open_window_is_what_cools() -> None:
-    """Of two rooms that are alike in all else, the open one is colder, drier and fresher after ten minutes."""
-    rng, plan, inside = random.Random(1), RoomPlan("living", 22, 20.5, daylight=0.01), Inside(awake=2)
-    around = Surroundings(temperature=6, indoors=20, daylight=0, by_day=True)
-    opened, shut = (Room(plan, 6, random.Random(2)) for _ in range(2))
-    while not opened.is_open:
-        opened.use_window(MIDNIGHT, 1, inside, rng)
-    for room in (opened, shut):
-        room.pass_time(1 / 6, around, inside)
-    assert opened.temperature < shut.temperature - 1
-    assert opened.co2 < shut.co2 - 30
-    assert opened.humidity < shut.humidity
-    opened.use_window(MIDNIGHT + timedelta(hours=3), 1, inside, rng)
-    assert not opened.is_open
+def test_weekdays_are_other_days_than_weekends() -> None:
+    """People get up later, and most go out on working days in the morning; meals are at their hours."""
+    hours = hours_of_five_weeks(3)
+    working, free = hours["breakfast", False], hours["breakfast", True]
+    assert len(working) == 50
+    assert all(6 < hour < 9.5 for hour in working)
+    assert sum(free) / len(free) > sum(working) / len(working) + 1
+    assert sum(7 < hour < 9 for hour in hours["go", False]) > 15
+    assert len(hours["dine", False]) >= 50
+    assert all(18.5 < hour < 21.5 for hour in hours["dine", False])
+    assert len(hours["talk", True]) > 10
 
 
-def test_sleepers_make_the_air_stale(day: dict[str, Series]) -> None:
-    """CO2 is higher while somebody sleeps in a room than while nobody does."""
-    used = 0
-    for home in day.values():
-        for room in ("bedroom1", "bedroom2"):
-            bed, co2 = told_by(home, f"{room}/bed"), told_by(home, f"{room}/co2")
-            with_people, without = ([c for c, b in zip(co2, bed, strict=True) if b == is_bed] for is_bed in (1, 0))
-            if len(with_people) > 100:
-                used += 1
-                assert sum(with_people) / len(with_people) > sum(without) / len(without) + 100
-    assert used >= len(day)
-
-
-def test_daylight_follows_the_sun(day: dict[str, Series]) -> None:
-    """Noon is brighter than any lamp, and at three in the morning the sun does not help."""
-    for home in day.values():
-        light = told_by(home, "bedroom2/illuminance")
-        noon, night = light[330:390], light[90:120]
-        assert min(noon) > 200 > max(night)
-
-
-def test_air_changes_smoothly(day: dict[str, Series]) -> None:
-    """In two minutes a room's warmth moves by less than two degrees."""
-    for home in day.values():
-        for name, values in sensors(home, "temperature"):
-            assert all(abs(after - before) < 2 for before, after in pairwise(values)), name
-
-
-def test_a_long_silence_and_a_clock_set_back_do_no_harm(registry: Registry) -> None:
-    """Whatever the pace, values stay real and counters do not fall."""
-    fleet = DwellingFleet(Registry(dwelling=registry.dwelling[:1]), TOPICS, random.Random(4))
-    times = [timedelta(), timedelta(days=200), timedelta(days=199), timedelta(days=400)]
-    totals = []
-    for time in times:
-        readings = {name: value for name, _, _, value in resolve(fleet.next_message(MIDNIGHT + time).payload, 0)}
-        totals.append(readings["meter/energy"])
-        assert 5 < readings["living/temperature"] < 45
-        assert 0 <= readings["living/humidity"] <= 100
-    assert totals == sorted(totals)
+def test_it_does_not_matter_how_often_a_flat_is_looked_at() -> None:
+    """Its air is solved exactly between changes: asked each ten seconds or each hour, it comes to the same."""
+    often, seldom = (Flat(WINTER, random.Random(5), 2) for _ in range(2))
+    begin = WINTER.timestamp()
+    for step in range(1, 12 * 360 + 1):
+        often.live(begin + 10 * step)
+    for step in range(1, 13):
+        seldom.live(begin + 3600 * step)
+    for name, room in often.rooms.items():
+        other = seldom.rooms[name]
+        assert room.temperature == pytest.approx(other.temperature, abs=0.05)
+        assert room.co2 == pytest.approx(other.co2, abs=1)
+        assert room.humidity == pytest.approx(other.humidity, abs=0.5)
+    assert often.supply.water.total == pytest.approx(seldom.supply.water.total, abs=0.01)
+    assert often.supply.loads["kitchen/kettle"].total == pytest.approx(seldom.supply.loads["kitchen/kettle"].total)
