@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
+ARRIVAL = -1
+"""The time of a fact whose message tells none: that of its arrival, which nobody knows beforehand."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANNOUNCED_A_SECOND, _ANNOUNCING_SECONDS = 200.0, 30.0
 
@@ -19,8 +21,8 @@ class Fact(NamedTuple):
     """One reading, as it has to stand in the tables.
 
     `source` is `parking/{car_park}/{bay}`, `parking/{car_park}` for its counter, or `dwellings/{home}/{sensor}` with
-    the sensor's name as it is stored. `time` is microseconds since 1970. `values` are (occupied as 0 or 1,) of a bay,
-    (free, total or 0, status or "") of a counter, (value in the unit that is stored,) of a home's sensor.
+    the sensor's name as it is stored. `time` is microseconds since 1970, or ARRIVAL. `values` are (occupied as 0 or 1,)
+    of a bay, (free, total or 0, status or "") of a counter, (value in the unit that is stored,) of a home's sensor.
     """
 
     source: str
