@@ -46,6 +46,7 @@ class Issued:
 
     `due` is in seconds after the start, `shown` what the sensor's clock says. `facts` have to be stored, each once,
     where the broker acknowledges it; `letters` are the reasons of the dead letters that have to be held instead.
+    `expiry` is after how many seconds the broker may forget it.
     """
 
     due: float
@@ -55,6 +56,7 @@ class Issued:
     letters: tuple[str, ...] = ()
     fault: str = ""
     retain: bool = False
+    expiry: int | None = None
 
     @property
     def topic(self) -> str:

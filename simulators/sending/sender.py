@@ -50,17 +50,22 @@ class Outgoing(Protocol):
     def retain(self) -> bool:
         """Whether the broker is to keep it."""
 
+    @property
+    def expiry(self) -> int | None:
+        """After how many seconds the broker may forget it; None for never."""
+
 
 class _Flight:
     """A message that waits for its acknowledgement: its number, its packet's content, when it was last sent."""
 
-    __slots__ = ("number", "payload", "retain", "sent_at", "topic")
+    __slots__ = ("expiry", "number", "payload", "retain", "sent_at", "topic")
 
     def __init__(self, number: int, message: Outgoing) -> None:
         self.number = number
         self.topic = message.topic
         self.payload = message.payload
         self.retain = message.retain
+        self.expiry = message.expiry
         self.sent_at = 0.0
 
 
@@ -194,7 +199,12 @@ class Sender:
             self._next_id = self._next_id % _PACKET_IDS + 1
         number = self._next_id
         packet = mqtt5.PublishPacket(
-            flight.topic, flight.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=number, retain=flight.retain
+            flight.topic,
+            flight.payload,
+            qos=mqtt5.QoS.AT_LEAST_ONCE,
+            packet_id=number,
+            retain=flight.retain,
+            message_expiry_interval=flight.expiry,
         ).write()
         if len(packet) > connection.maximum_packet_size:
             raise RefusedError(
