@@ -15,6 +15,7 @@ from ingest.cli_common import Json, connect, duration_of, registry_of, run, sett
 from ingest.cli_dead_letters import commands as dead_letters
 from ingest.cli_doctor import doctor
 from ingest.cli_privacy import commands as privacy_commands
+from ingest.cli_verify import verify
 from ingest.errors import ArceauxError, describe
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry
@@ -120,6 +121,7 @@ def audit(*, as_json: Json = False) -> None:
 
 
 app.command()(doctor)
+app.command()(verify)
 
 
 @app.command()
