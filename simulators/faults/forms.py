@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.reasons import Reason
+from schemas.units import conversion, kind_of, scale
 from simulators.fleet import ARRIVAL, Fact, SensorMessage
 from simulators.pace import Issued
 
@@ -34,8 +35,8 @@ def altered(issued: Issued, payload: object, facts: tuple[Fact, ...], letters: t
 
 
 def is_untimed(issued: Issued) -> bool:
-    """Tell whether its facts have the time of their arrival: sent later it tells others."""
-    return any(fact.time == ARRIVAL for fact in issued.facts)
+    """Tell whether its facts have the time of their arrival: sent later it tells others. So may one without facts."""
+    return not issued.facts or any(fact.time == ARRIVAL for fact in issued.facts)
 
 
 def shifted(issued: Issued, offset: timedelta) -> Issued | None:
@@ -107,10 +108,9 @@ def counting_from(issued: Issued, first: Issued) -> Issued | None:
     records, facts = [*pack], [*issued.facts]
     for place, (one, fact) in enumerate(zip(pack, facts, strict=True)):
         base = zero.get(one["n"])
-        # Only where it is stored in the unit that it is told in.
-        if base is not None and fact.source.endswith(one["n"]) and fact.values == (float(one["v"]),):
-            value = round(max(0.0, one["v"] - base), 6)
-            records[place], facts[place] = one | {"v": value}, fact._replace(values=(value,))
+        if base is not None and fact.source.endswith(one["n"]) and fact.values == (_stored(one, one["v"]),):
+            told = one | {"v": round(max(0.0, one["v"] - base), 6)}
+            records[place], facts[place] = told, fact._replace(values=(_stored(told, told["v"]),))
     return None if records == pack else altered(issued, records, tuple(facts))
 
 
@@ -188,6 +188,13 @@ def _pack(message: SensorMessage) -> list[Object] | None:
     records: list[Object] = json.loads(message.payload)
     is_known = bool(message.facts) and "bt" in records[0] and all("n" in one for one in records)
     return records if is_known else None
+
+
+def _stored(record: Object, value: float) -> float:
+    """Give the value of a meter that the registry does not list, in the unit that it is stored in."""
+    unit = record.get("u", "")
+    factor, offset = conversion(unit, kind_of(record["n"], scale(unit).primary)[1])
+    return value * factor + offset
 
 
 def _rfc3339(micros: int) -> str:
