@@ -87,8 +87,11 @@ async def test_the_oracle_is_no_rubber_stamp(
     assert await service.stop() == 0, service.log
     await verify(service, file, "5s")
 
-    # Newer than what the figures rest on is nothing of this; readings of homes, and events long past.
-    old = "SELECT time, spot_id, occupied FROM parking_event WHERE time < arrived_at - interval '20 minutes'"
+    # None of it is the newest of its bay: no figure rests on it.
+    old = (
+        "SELECT time, spot_id, occupied FROM parking_event AS one WHERE time < arrived_at - interval '20 minutes' AND "
+        "EXISTS (SELECT FROM parking_event AS newer WHERE newer.spot_id = one.spot_id AND newer.time > one.time)"
+    )
     await ask(f"DELETE FROM parking_event WHERE (time, spot_id, occupied) IN ({old} ORDER BY time LIMIT 1)")
     await ask("UPDATE dwelling_reading SET value = value + 1 WHERE ctid = (SELECT min(ctid) FROM dwelling_reading)")
     await ask(
