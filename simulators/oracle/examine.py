@@ -53,7 +53,7 @@ class Examination:
 
     async def _compare_facts(self, tables: Tables) -> FactsFound:
         found = FactsFound()
-        limits = self._collected.limits or _NOTHING
+        limits = self._limits()
         untimed = Untimed(self._collected.untimed, micros(self._since))
         for first, last, facts in windows(self._facts, limits):
             compare_facts(facts, await tables.between(first, last), found, untimed)
@@ -64,6 +64,13 @@ class Examination:
         compare_facts(beyond, [row for row in rows if (row.time, row.source) in keys], found, untimed)
         await self._compare_untimed(tables, untimed, found)
         return found
+
+    def _limits(self) -> tuple[int, int]:
+        """Give the time of the run, by its sensors' clocks and, for what tells no time, by ours."""
+        if self._collected.limits is None:
+            return _NOTHING
+        first, last = self._collected.limits
+        return first, max(last, micros(self._subject.run.seen or self._since))
 
     async def _compare_untimed(self, tables: Tables, untimed: Untimed, found: FactsFound) -> None:
         """Look for them since the run began, and a day before: a repeat of what was told last is stored there."""
