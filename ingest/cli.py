@@ -16,6 +16,7 @@ from ingest.cli_doctor import doctor
 from ingest.cli_pictures import pictures
 from ingest.cli_privacy import commands as privacy_commands
 from ingest.cli_simulate import commands as simulations
+from ingest.cli_verify import verify
 from ingest.errors import ArceauxError, describe
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry
@@ -112,6 +113,7 @@ def audit(*, as_json: Json = False) -> None:
 
 
 app.command()(doctor)
+app.command()(verify)
 
 
 @app.command()

@@ -4,14 +4,16 @@ import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry
 from schemas.topics import Topics
 from simulators.dwellings.model import homes
+from simulators.faults.inject import Injector
+from simulators.faults.kinds import parse_faults
 from simulators.fleet import Device, Fleet
 from simulators.pace import Issued, Pace, issue
 from simulators.parking.model import bays_and_counters
@@ -23,6 +25,11 @@ _MISSING: dict[FleetKind, str] = {
     "dwellings": "no dwellings: add a [[dwelling]]",
     "city": "neither car parks nor dwellings: add some",
 }
+
+
+def _checked_faults(text: str) -> str:
+    parse_faults(text)
+    return text
 
 
 class Plan(BaseModel):
@@ -43,7 +50,7 @@ class Plan(BaseModel):
     topic_root: str = "city"
     registry: Path
     registry_digest: str
-    faults: str = ""
+    faults: Annotated[str, AfterValidator(_checked_faults)] = ""
 
     @property
     def limit(self) -> timedelta | None:
@@ -85,7 +92,9 @@ def stream(plan: Plan, registry: Registry, process: int = 0) -> Iterator[Issued]
     devices = make_devices(plan.kind, registry, topics, plan.seed, plan.begin)
     own = devices[process :: plan.processes]
     rate = None if plan.rate is None else plan.rate * len(own) / len(devices)
-    return issue(Fleet(own), Pace(plan.begin, plan.speed, rate, len(own)), plan.limit)
+    issued = issue(Fleet(own), Pace(plan.begin, plan.speed, rate, len(own)), plan.limit)
+    faults = parse_faults(plan.faults)
+    return Injector(faults, plan.seed, plan.begin, topics).inject(issued) if faults else issued
 
 
 def digest(registry: Path) -> str:
