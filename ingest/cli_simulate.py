@@ -30,6 +30,12 @@ Processes = Annotated[int, typer.Option(min=1, max=64, help="How many processes 
 InFlight = Annotated[
     int, typer.Option(min=1, max=65_535, help="Most messages of a process that wait for their acknowledgement.")
 ]
+Faults = Annotated[
+    str,
+    typer.Option(
+        help="What goes wrong: all, or kinds such as drop,delay=0.05; see docs/verify.md. Nothing without it."
+    ),
+]
 RunPath = Annotated[Path | None, typer.Option("--run", help="Write the run's file, which verify needs.")]
 
 commands = typer.Typer(help="Simulate a fleet of sensors.", no_args_is_help=True)
@@ -45,6 +51,7 @@ def _command(kind: FleetKind) -> Callable[..., None]:
         start: Start = None,
         processes: Processes = 1,
         in_flight: InFlight = 1_000,
+        faults: Faults = "",
         file: RunPath = None,
     ) -> None:
         from simulators.sending.connection import RefusedError
@@ -63,6 +70,7 @@ def _command(kind: FleetKind) -> Callable[..., None]:
             duration=None if duration is None else duration_of(duration, "--duration"),
             start=moment_of(start, "--start"),
             processes=processes,
+            faults=faults,
             now=datetime.now(UTC),
         )
         try:
