@@ -72,19 +72,16 @@ class Household:
 
     def _follow(self, booking: Booking, person: int, last: Step, steps: Sequence[Step]) -> Step:
         """Note all that comes of a person's steps; give the last one, whose end is not known yet."""
-        before = last
+        place = self.room_of(person, last.activity)
         for step, following in zip([last, *steps], steps, strict=False):
             if following.at - step.at < _LEAST_SECONDS:
                 continue
-            room = self.room_of(person, step.activity)
-            begin = step.at
-            if {HALL, AWAY_ROOM}.isdisjoint({room, self.room_of(person, before.activity)}) and room != self.room_of(
-                person, before.activity
-            ):
+            room, begin = self.room_of(person, step.activity), step.at
+            if room != place and {HALL, AWAY_ROOM}.isdisjoint({room, place}):
                 begin += self._rng.uniform(*_PASSING)
                 self._do(booking, person, Step(step.at, "pass"), begin)
             self._do(booking, person, Step(begin, step.activity), following.at)
-            before = step
+            place = room
         return steps[-1]
 
     def _do(self, booking: Booking, person: int, step: Step, end: float) -> None:

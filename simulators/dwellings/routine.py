@@ -17,6 +17,7 @@ _EVENING_BEGINS = 18.5
 _EARLIEST, _LATEST_BED = 5.8, 24.75
 """Hours of the first getting up and the last going to bed."""
 _WAKES_AT_NIGHT, _BACK_IN_BED_BY = 0.35, 29.0
+_GUESTS_ON_SATURDAYS, _GUESTS, _GOES_OUT, _CLEANS_IN_THE_WEEK = 0.35, 0.04, 0.7, 0.15
 _NIGHT = 28.0
 _RESTS = 0.3
 
@@ -39,30 +40,35 @@ class Habits:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What the people of a home agree upon for a day, in hours; `cook` is one's number. `others` are all but one."""
+    """What the people of a home agree upon for a day, in hours; who cooks, does the dishes and cleans, by number."""
 
     is_weekend: bool
     lunch: float
     dinner: float
     cook: int
+    dishwasher: int
+    cleaner: int | None
     outing: tuple[float, float] | None
     guests: tuple[float, float] | None
-    cleaner: int | None
 
 
 def agree(rng: random.Random, people: int, *, is_weekend: bool, is_saturday: bool) -> Agreed:
     """Draw the plan of a day."""
     outing = rng.gauss(14.6, 0.4)
-    guests = rng.random() < (0.35 if is_saturday else 0.04)
-    dinner = rng.gauss(20.2 if guests else 19.7, 0.2)
+    has_guests = rng.random() < (_GUESTS_ON_SATURDAYS if is_saturday else _GUESTS)
+    dinner = rng.gauss(20.2 if has_guests else 19.7, 0.2)
+    cook = rng.randrange(people)
+    cleans = is_weekend or rng.random() < _CLEANS_IN_THE_WEEK
+    goes_out = is_weekend and rng.random() < _GOES_OUT
     return Agreed(
         is_weekend=is_weekend,
         lunch=rng.gauss(12.7, 0.15),
         dinner=dinner,
-        cook=rng.randrange(people),
-        outing=(outing, outing + rng.uniform(1.5, 3.2)) if is_weekend and rng.random() < 0.7 else None,  # noqa: PLR2004
-        guests=(dinner - rng.uniform(0.2, 0.5), dinner + rng.uniform(2.6, 3.4)) if guests else None,
-        cleaner=rng.randrange(people) if is_weekend or rng.random() < 0.15 else None,  # noqa: PLR2004
+        cook=cook,
+        dishwasher=(cook + 1) % people,
+        cleaner=rng.randrange(people) if cleans else None,
+        outing=(outing, outing + rng.uniform(1.5, 3.2)) if goes_out else None,
+        guests=(dinner - rng.uniform(0.2, 0.5), dinner + rng.uniform(2.6, 3.4)) if has_guests else None,
     )
 
 
@@ -174,7 +180,7 @@ def _spend_the_evening(day: _Day, rng: random.Random, person: int, habits: Habit
         day.stay("cook", agreed.dinner)
     day.be_at_leisure(agreed.dinner)
     day.do("dine", 32)
-    if person != agreed.cook:
+    if person == agreed.dishwasher:
         day.do("dishes", 12)
     if agreed.guests is not None:
         day.stay("talk", agreed.guests[1] + 0.1)

