@@ -11,6 +11,8 @@ from ingest.cli_common import Json, registry_of, settings_in_force
 from ingest.errors import ArceauxError
 from schemas.faults import ConfigurationError
 
+_YEARS = range(1970, 2101)
+
 
 def pictures(
     directory: Annotated[Path, typer.Argument(help="Where the pictures go.")],
@@ -46,6 +48,9 @@ def pictures(
 
 def _day_of(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError("--day: expected a day such as 2023-01-13") from None
+        day = date.min
+    if day.year not in _YEARS:
+        raise ConfigurationError(f"--day: expected a day such as 2023-01-13, from {_YEARS[0]} to {_YEARS[-1]}")
+    return day
