@@ -32,8 +32,13 @@ name = "Arceaux"
 capacity = 4
 basis = "spots"
 spots = ["A-1..A-4"]
+
+[[dwelling]]
+id = "hut-01"
+district = "antigone"
+consent = true
 """
-PICTURES = ("simulated-days.svg", "simulated-week.svg")
+PICTURES = ("simulated-days.svg", "simulated-week.svg", "simulated-flat.svg")
 
 
 @pytest.fixture
