@@ -10,6 +10,9 @@ import typer
 from ingest.cli_common import Json, registry_of, settings_in_force
 from ingest.errors import ArceauxError
 from schemas.faults import ConfigurationError
+from schemas.topics import Topics
+
+_YEARS = range(1970, 2101)
 
 
 def pictures(
@@ -27,17 +30,21 @@ def pictures(
         if error.name is None or error.name.partition(".")[0] != "matplotlib":
             raise
         raise ConfigurationError("matplotlib draws the pictures: pip install 'arceaux[pictures]'") from None
+    from simulators.dwellings.pictures import draw_flat_day
     from simulators.parking.resemblance import compare, curves
     from simulators.parking.resemblance_report import as_text, to_json
     from simulators.readers.records import ArchiveError
 
-    registry = registry_of(settings_in_force())
+    settings = settings_in_force()
+    registry = registry_of(settings)
     first = _day_of(day)
     try:
         kinds = curves(registry, seed, first, archive)
         directory.mkdir(parents=True, exist_ok=True)
         draw_days(directory / "simulated-days.svg", kinds, first)
         draw_week(directory / "simulated-week.svg", registry, seed, first)
+        if registry.dwelling:
+            draw_flat_day(directory / "simulated-flat.svg", registry, Topics(settings.topic_root), seed, first)
     except (ArchiveError, OSError) as error:
         raise ArceauxError(str(error)) from None
     found = compare(kinds, first)
@@ -46,6 +53,9 @@ def pictures(
 
 def _day_of(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError("--day: expected a day such as 2023-01-13") from None
+        day = date.min
+    if day.year not in _YEARS:
+        raise ConfigurationError(f"--day: expected a day such as 2023-01-13, from {_YEARS[0]} to {_YEARS[-1]}")
+    return day

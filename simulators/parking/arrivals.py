@@ -21,7 +21,8 @@ _LEAST_STEP, _LEAST_RATE = 1e-3, 1e-9
 _SUNDAY = 6
 _LONGEST_EVENT = 8 * HOUR
 _TAIL = 3.0
-"""Standard deviations of the logarithm of a stay, beyond which nobody stays."""
+"""How far back cars are looked for that still stand when a fleet begins: longer than who is so many standard
+deviations of the logarithm from the median stays one in 740."""
 
 
 class _Week(NamedTuple):
@@ -66,7 +67,8 @@ class Timetable:
                 continue
             after += pause
             drawn = draw() * most
-            row = made.cumulative[int((second + pause) // HALF_HOUR)]
+            # A sum that is rounded up to the end of the week is still in its last half hour.
+            row = made.cumulative[min(int((second + pause) // HALF_HOUR), HALF_HOURS_A_WEEK - 1)]
             if drawn < row[-1]:
                 return after, next(stay for upto, stay in zip(row, made.stays, strict=True) if drawn < upto).draw(rng)
 

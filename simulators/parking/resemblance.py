@@ -58,8 +58,8 @@ def curves(registry: Registry, seed: int, first: date, archive: Path | None = No
     """Simulate days, and read them from an archive where one is given. Raises ArchiveError."""
     kinds = measured(registry)
     parks = tuple(park for of_kind in kinds.values() for park in of_kind)
-    cities = [list(days.simulated(parks, one, first, DAYS)) for one in range(seed, seed + SEEDS)]
     told = None if archive is None else list(days.real(archive, parks, first))
+    cities = [list(days.simulated(parks, one, first, DAYS)) for one in range(seed, seed + SEEDS)]
     size = DAYS * HALF_HOURS_A_DAY
     made = []
     for kind, of_kind in kinds.items():

@@ -57,7 +57,7 @@ async def test_every_fact_of_the_fleet_is_stored_once(
     """Three hours of the city's bays and counters, in the forms of all makers, are stored as they were meant."""
     registry = load_registry(registry_path)
     now = datetime.now(UTC)
-    plan = make_plan("parking", registry_path, "city", seed=seed, rate="max", speed=1, duration=HOURS, now=now)
+    plan = make_plan("parking", registry_path, "city", seed=seed, rate="max", duration=HOURS, now=now)
     issued = list(stream(plan, registry))
     routes = {Topics("city").parse(one.topic).route for one in issued}
     assert routes == {Route.SPOT, Route.COUNT, Route.CHIRPSTACK, Route.TTS}

@@ -1,17 +1,14 @@
 """`arceaux simulate pictures`: what it draws, prints and says where it cannot."""
 
 import json
-import sys
+import subprocess
 import xml.etree.ElementTree as ET
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from harness.missing import missing
-from typer.testing import CliRunner, Result
-
-from ingest.cli import app
-from schemas.faults import ConfigurationError
+from harness.service import run_command
 
 REGISTRY = """
 [[car_park]]
@@ -35,15 +32,21 @@ name = "Arceaux"
 capacity = 4
 basis = "spots"
 spots = ["A-1..A-4"]
+
+[[dwelling]]
+id = "hut-01"
+district = "antigone"
+consent = true
 """
-PICTURES = ("simulated-days.svg", "simulated-week.svg")
+PICTURES = ("simulated-days.svg", "simulated-week.svg", "simulated-flat.svg")
 
 
-@pytest.fixture(autouse=True)
-def _registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def registry(tmp_path: Path) -> Path:
+    """Write a registry of every kind that is drawn."""
     path = tmp_path / "registry.toml"
     path.write_text(REGISTRY, encoding="utf-8")
-    monkeypatch.setenv("ARCEAUX_REGISTRY", str(path))
+    return path
 
 
 @pytest.fixture
@@ -52,36 +55,30 @@ def _matplotlib() -> None:
         missing("matplotlib", "pip install 'arceaux[pictures]'")
 
 
-def draw(directory: Path, *options: str) -> Result:
-    """Run the command."""
-    return CliRunner().invoke(app, ["simulate", "pictures", str(directory), *options])
+async def draw(registry: Path, name: str, *options: str, path: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command; the pictures go into a directory beside the registry. `path` leads Python's own."""
+    settings = {"ARCEAUX_REGISTRY": str(registry)} | ({"PYTHONPATH": path} if path else {})
+    return await run_command("simulate", "pictures", str(registry.parent / name), *options, settings=settings)
 
 
-def polls(directory: Path) -> Path:
+def polls(directory: Path) -> str:
     """Write an archive of two polls."""
     directory.mkdir()
     (directory / "data2023-01-13@10-10-00.dat").write_text("FOCH;20;60\nFR_MTP_MOSS;25;50\n")
     (directory / "data2023-01-13@11-10-00.dat").write_text("FOCH;10;60\nFR_MTP_MOSS;30;50\n")
-    return directory
+    return str(directory)
 
 
 @pytest.mark.usefixtures("_matplotlib")
-def test_the_same_seed_draws_the_same_pictures(tmp_path: Path) -> None:
-    """Byte by byte, and they are SVG."""
-    first, again, other = tmp_path / "first", tmp_path / "again", tmp_path / "other"
-    assert draw(first).exit_code == draw(again).exit_code == draw(other, "--seed", "9").exit_code == 0
-    for name in PICTURES:
-        assert (first / name).read_bytes() == (again / name).read_bytes() != (other / name).read_bytes()
-        assert ET.fromstring((first / name).read_bytes()).tag.endswith("svg")  # our own file
-        assert b"<dc:date>" not in (first / name).read_bytes()
+async def test_pictures_are_drawn_and_real_days_compared(registry: Path, tmp_path: Path) -> None:
+    """The measures are printed, as JSON where it is asked for; a day without real data is measured alone.
 
-
-@pytest.mark.usefixtures("_matplotlib")
-def test_real_days_are_compared(tmp_path: Path) -> None:
-    """The measures are printed, as JSON where it is asked for; a day without real data is measured alone."""
-    result = draw(tmp_path / "pictures", "--archive", str(polls(tmp_path / "polls")), "--json")
-    assert result.exit_code == 0, result.output
-    told = json.loads(result.output)
+    The same seed draws the same SVG, byte by byte; another seed another one, and its measures are a table.
+    """
+    archive = polls(tmp_path / "polls")
+    result = await draw(registry, "first", "--archive", archive, "--json")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
     assert [(one["kind"], one["day"]) for one in told[:3]] == [("centre", f"2023-01-{day}") for day in (13, 14, 15)]
     friday, saturday, _ = told[:3]
     assert friday["half_hours"] == 2
@@ -89,31 +86,36 @@ def test_real_days_are_compared(tmp_path: Path) -> None:
     assert friday["rmse"] > 0
     assert (saturday["half_hours"], saturday["real"], saturday["correlation"]) == (48, None, None)
 
+    await draw(registry, "again", "--archive", archive)
+    table = (await draw(registry, "other", "--seed", "9", "--day", "2026-11-20")).stdout.splitlines()
+    days = [[kind, day] for kind in ("centre", "park-and-ride") for day in ("Fri", "Sat", "Sun")]
+    assert [line.split()[:2] for line in table[1:]] == days
+    for name in PICTURES:
+        first, again, other = ((tmp_path / made / name).read_bytes() for made in ("first", "again", "other"))
+        assert first == again != other
+        assert ET.fromstring(first).tag.endswith("svg")  # our own file
+        assert b"<dc:date>" not in first
 
-@pytest.mark.usefixtures("_matplotlib")
-def test_the_table_tells_each_day(tmp_path: Path) -> None:
-    """A line for each kind and day."""
-    lines = draw(tmp_path / "pictures", "--day", "2026-11-20").output.splitlines()
-    assert [line.split()[:2] for line in lines[1:]] == [
-        [kind, day] for kind in ("centre", "park-and-ride") for day in ("Fri", "Sat", "Sun")
-    ]
 
-
-def test_without_matplotlib_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_matplotlib_it_says_what_to_install(registry: Path, tmp_path: Path) -> None:
     """An extra that is not there is a matter of one line."""
-    monkeypatch.delitem(sys.modules, "simulators.pictures", raising=False)
-    for name in ("matplotlib", "matplotlib.axes", "matplotlib.figure"):
-        monkeypatch.setitem(sys.modules, name, None)
-    result = draw(tmp_path)
-    assert isinstance(result.exception, ConfigurationError)
-    assert "pip install 'arceaux[pictures]'" in str(result.exception)
+    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('none', name='matplotlib')")
+    result = await draw(registry, "pictures", path=str(tmp_path))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "arceaux: matplotlib draws the pictures: pip install 'arceaux[pictures]'\n"
 
 
 @pytest.mark.usefixtures("_matplotlib")
 @pytest.mark.parametrize(
-    ("options", "what"), [(("--day", "Friday"), "--day: expected a day"), (("--archive", "nowhere"), "nowhere")]
+    ("options", "status", "what"),
+    [
+        (("--day", "Friday"), 2, "--day: expected a day"),
+        (("--day", "0001-01-01"), 2, "from 1970 to 2100"),
+        (("--archive", "nowhere"), 1, "nowhere"),
+    ],
 )
-def test_wrong_options_are_told(tmp_path: Path, options: tuple[str, ...], what: str) -> None:
-    """A day that is none and an archive that is not there end it with what is wrong."""
-    result = draw(tmp_path / "pictures", *options)
-    assert what in str(result.exception)
+async def test_wrong_options_are_told(registry: Path, options: tuple[str, ...], status: int, what: str) -> None:
+    """A day that is none and an archive that is not there end it with what is wrong, in one line."""
+    result = await draw(registry, "pictures", *options)
+    assert (result.returncode, result.stderr.count("\n")) == (status, 1)
+    assert what in result.stderr
