@@ -92,7 +92,8 @@ async def test_the_oracle_is_no_rubber_stamp(
         "EXISTS (SELECT FROM parking_event AS newer WHERE newer.spot_id = one.spot_id AND newer.time > one.time)"
     )
     await ask(f"DELETE FROM parking_event WHERE (time, spot_id, occupied) IN ({old} ORDER BY time LIMIT 1)")
-    await ask("UPDATE dwelling_reading SET value = value + 1 WHERE ctid = (SELECT min(ctid) FROM dwelling_reading)")
+    first = "SELECT time, sensor_id, value FROM dwelling_reading ORDER BY time LIMIT 1"
+    await ask(f"UPDATE dwelling_reading SET value = value + 1 WHERE (time, sensor_id, value) IN ({first})")
     await ask(
         "INSERT INTO parking_event SELECT time + interval '7 microseconds', spot_id, occupied, arrived_at "
         f"FROM ({old} ORDER BY time DESC LIMIT 1) AS one JOIN parking_event USING (time, spot_id, occupied)"
@@ -100,7 +101,9 @@ async def test_the_oracle_is_no_rubber_stamp(
     arrival = "(SELECT min(arrived_at) FROM parking_event)"
     await ask(f"INSERT INTO dwelling_reading SELECT {arrival}, sensor_id, -7 FROM dwelling_reading LIMIT 1")
     await ask("DELETE FROM dead_letter WHERE id = (SELECT min(id) FROM dead_letter WHERE payload IS NOT NULL)")
-    await ask("UPDATE ledger SET readings = readings + 5, stored = stored + 5 WHERE route = 'count'")
+    await ask(
+        "UPDATE ledger SET readings = readings + 5, stored = stored + 5 WHERE ctid = (SELECT min(ctid) FROM ledger)"
+    )
     await publish_retained(broker.url, "city/live/parking/ANTI", json.dumps(figure | {"free": 1}).encode())
     report = await verify(service, file, "1s", status=1)
     facts = report["facts"]
