@@ -14,8 +14,8 @@ from simulators.sending.sender import Sender
 from simulators.stream import Plan, digest, stream
 
 FAULTS = (
-    "all,duplicate=0.05,time_missing=0.03,wrong_epoch_unit=0.05,flapping=0.03,corrupt=0.03,hostile=0.08,"
-    "retained_replay=0.03,clock_skew=0.1,stuck=0.1,counter_reset=0.1"
+    "all,duplicate=0.05,delay=0.05,reorder=0.04,time_missing=0.03,wrong_epoch_unit=0.05,flapping=0.08,corrupt=0.03,hostile=0.08,"
+    "retained_replay=0.03,clock_skew=0.1,burst=0.06,stuck=0.1,counter_reset=0.1"
 )
 """More of the rare ones, so that a short run has them all."""
 _MARK_EVERY = 0.2

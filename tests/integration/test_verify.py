@@ -47,7 +47,7 @@ async def test_a_run_with_all_faults_is_proven(
     running: Service, broker: Mosquitto, registry_path: Path, tmp_path: Path, seed: int
 ) -> None:
     """Every acknowledged good fact is stored once, every bad message is a dead letter of its reason, nothing else."""
-    plan = plan_of(registry_path, seed, hours=4)
+    plan = plan_of(registry_path, seed, hours=3)
     faults = Counter(issued.fault for issued in stream(plan, load_registry(registry_path)))
     assert faults.keys() >= {*Fault} - {Fault.DROP, Fault.SILENT}
     file = tmp_path / "run.jsonl"
