@@ -10,6 +10,7 @@ import structlog
 
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry
+from simulators.faults.kinds import parse_faults
 from simulators.fleet import to_the_millisecond
 from simulators.pace import parse_rate
 from simulators.progress import Standing, shown
@@ -47,6 +48,10 @@ def make_plan(  # noqa: PLR0913 - what a user may say
     _check_duration(*pace, duration)
     if start is not None and start > now:
         raise ConfigurationError("--start: lies in the future; sensors tell what was, not what will be")
+    try:
+        parse_faults(faults)
+    except ValueError as error:
+        raise ConfigurationError(f"--faults: {error}") from None
     begin = start or now - _gained(*pace, duration)
     return Plan(
         kind=kind,

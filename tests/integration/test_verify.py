@@ -116,7 +116,7 @@ async def test_the_oracle_is_no_rubber_stamp(
 async def test_what_cannot_be_verified_is_told_in_a_line(
     service_settings: dict[str, str], registry_path: Path, tmp_path: Path
 ) -> None:
-    """Another registry, no file of a run, and homes without a key end with 2 before any connection."""
+    """Another registry, no file of a run, homes without a key, an unknown fault: 2 before any connection."""
     nowhere = service_settings | {"ARCEAUX_BROKER_URL": "mqtt://127.0.0.1:1"}
     file = tmp_path / "run.jsonl"
     run = RunFile(file, plan_of(registry_path, 1, hours=1))
@@ -133,6 +133,9 @@ async def test_what_cannot_be_verified_is_told_in_a_line(
         assert ended.returncode == 2, ended.stderr
         assert told in ended.stderr
         assert ended.stderr.count("\n") == 1
+    ended = await run_command("simulate", "city", "--faults", "dupe", settings=nowhere)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("arceaux: --faults: unknown kind 'dupe'; expected all, or some of duplicate, ")
     ended = await run_command("verify", str(other), settings=nowhere)
     assert ended.returncode == 2
     assert "not the file of a run" in ended.stderr
