@@ -12,6 +12,7 @@ from schemas.settings import BrokerAddress
 
 KEEP_ALIVE = 10
 _ANSWER_SECONDS = 10.0
+_FAREWELL_SECONDS = 2.0
 _SUBSCRIBE_ID = 1
 _LOGIN_REFUSED = (
     mqtt5.ConnAckReasonCode.BAD_USER_NAME_OR_PASSWORD,
@@ -87,12 +88,12 @@ class Connection(asyncio.Protocol):
 
     def hold(self) -> None:
         """Read no more until `release`; what the broker then sends is kept by its side."""
-        if not self._transport.is_closing():
+        if not self._transport.is_closing() and self._transport.is_reading():
             self._transport.pause_reading()
 
     def release(self) -> None:
         """Read on."""
-        if not self._transport.is_closing():
+        if not self._transport.is_closing() and not self._transport.is_reading():
             self._transport.resume_reading()
 
     async def drain(self) -> None:
@@ -123,6 +124,9 @@ class Connection(asyncio.Protocol):
         """Say goodbye, send what is still to be sent, and end; the session, too, where it is told to."""
         expiry = 0 if end_session else None
         self.write(mqtt5.DisconnectPacket(session_expiry_interval=expiry).write())
+        if end_session:
+            # Closing with bytes unread resets the connection, and the broker might never read the goodbye.
+            await asyncio.wait([self.lost], timeout=_FAREWELL_SECONDS)
         self._transport.close()
         await asyncio.wait([self.lost], timeout=_ANSWER_SECONDS)
         self._transport.abort()
