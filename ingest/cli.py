@@ -15,13 +15,13 @@ from ingest.cli_dead_letters import commands as dead_letters
 from ingest.cli_doctor import doctor
 from ingest.cli_pictures import pictures
 from ingest.cli_privacy import commands as privacy_commands
+from ingest.cli_replay import record, replay
 from ingest.cli_simulate import commands as simulations
 from ingest.cli_verify import verify
 from ingest.errors import ArceauxError, describe
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry
 from schemas.settings import Settings, unknown_settings
-from schemas.topics import Topics
 
 app = typer.Typer(
     name="arceaux",
@@ -144,27 +144,8 @@ def demo(
         raise ArceauxError(str(error)) from None
 
 
-@app.command()
-def replay(
-    file: Annotated[Path, typer.Argument(help="An archive: a file, or a directory of them.")],
-    *,
-    reader: Annotated[str | None, typer.Option(help="What reads it; guessed from the file's name without it.")] = None,
-    speed: Annotated[str, typer.Option(help="A factor of its own pace, or max.")] = "1",
-    shift_to_now: Annotated[bool, typer.Option("--shift-to-now", help="Let its times end now.")] = False,
-    dwelling: Annotated[str | None, typer.Option(help="Whose home it measured, for the reader appliances.")] = None,
-) -> None:
-    """Play an archive to the broker, as its sensors did. Ctrl-C ends it."""
-    from simulators.connection import RefusedError
-    from simulators.readers.records import ArchiveError
-    from simulators.replay import ReplayError, check_options, run_replay
-
-    settings = settings_in_force()
-    registry = registry_of(settings)
-    options = check_options(registry, file, reader=reader, speed=speed, shift_to_now=shift_to_now, dwelling=dwelling)
-    try:
-        typer.echo(run(run_replay(settings.broker_url, registry, Topics(settings.topic_root), options)))
-    except (ArchiveError, ReplayError, RefusedError) as error:
-        raise ArceauxError(str(error)) from None
+app.command()(record)
+app.command()(replay)
 
 
 @app.command()

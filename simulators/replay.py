@@ -1,25 +1,30 @@
 """A replay: an archive read by a named reader, and played to the broker."""
 
 import asyncio
+import gc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from schemas.faults import ConfigurationError
 from schemas.registry import Registry
 from schemas.settings import BrokerAddress
 from schemas.topics import Topics
+from simulators.captures.playing import Capture
 from simulators.progress import shown
-from simulators.readers import READERS, choose
-from simulators.replay_plan import Script, parse_speed, write_script
-from simulators.replay_player import Player
+from simulators.readers import CAPTURE, READERS
+from simulators.readers.table import TableFormat, read_table
+from simulators.replay_plan import Addresses, Script, Span, write_script
+from simulators.replay_player import Pacing, Player
+from simulators.replay_rewrite import Rewriting
+from simulators.sending.spread import Spread
 from simulators.stopping import stop_on_signals, until_stopped
 
 _MOST_SKIPPED_TOLD = 10
-_HOME_READER = "appliances"
 
 
 class ReplayError(Exception):
@@ -28,73 +33,71 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """What is replayed and how: `speed` is a factor, None for as fast as the broker acknowledges."""
+    """What is replayed and how; made by simulators/replay_options.py of what a user wrote."""
 
     file: Path
     reader: str
-    speed: float | None = 1.0
-    shift_to_now: bool = False
+    pacing: Pacing = field(default_factory=Pacing)
+    span: Span = field(default_factory=Span)
     dwelling: str | None = None
-
-
-def check_options(
-    registry: Registry, file: Path, *, reader: str | None, speed: str, shift_to_now: bool, dwelling: str | None
-) -> ReplayOptions:
-    """Make options of what a user wrote. Raises ConfigurationError."""
-    try:
-        factor = parse_speed(speed)
-    except ValueError as error:
-        raise ConfigurationError(f"--speed: {error}") from None
-    name = choose(file, reader)
-    _check_dwelling(registry, name, dwelling)
-    return ReplayOptions(file, name, factor, shift_to_now, dwelling)
-
-
-def _check_dwelling(registry: Registry, reader: str, dwelling: str | None) -> None:
-    if reader != _HOME_READER:
-        if dwelling is not None:
-            raise ConfigurationError(f"--dwelling: only the reader {_HOME_READER} takes it, and this is {reader}")
-    elif dwelling is None:
-        raise ConfigurationError(f"--dwelling: the reader {_HOME_READER} needs the id of a dwelling of the registry")
-    elif dwelling not in {home.id for home in registry.dwelling}:
-        raise ConfigurationError(f"--dwelling: no [[dwelling]] of the registry has the id {dwelling!r}")
+    table: TableFormat | None = None
+    rewriting: Rewriting | None = None
+    with_retained: bool = False
 
 
 class Replay:
-    """One replay and what became of it; `str()` tells that in a line."""
+    """One replay and what became of it."""
 
     def __init__(self, options: ReplayOptions) -> None:
         self._options = options
+        self._player: Player | None = None
         self.script = Script()
-        self.acknowledged = 0
-
-    def __str__(self) -> str:
-        unsent = len(self.script.messages) - self.acknowledged
-        end = f"; stopped with {unsent} to go" if unsent else ""
-        return f"{self.acknowledged} messages acknowledged by the broker, {self.losses}{end}"
-
-    @property
-    def losses(self) -> str:
-        """What of the archive is not sent."""
-        things = READERS[self._options.reader].things
-        return f"{len(self.script.skipped)} {things} skipped, {len(self.script.unknown)} unknown names"
+        self.is_complete = False
 
     def read(self, registry: Registry, topics: Topics, stopped: Callable[[], bool]) -> None:
         """Read the archive, or as much of it as comes before it is stopped. Raises ArchiveError."""
-        items = takewhile(lambda _: not stopped(), READERS[self._options.reader].read(self._options.file))
-        self.script = write_script(items, registry, topics, self._options.dwelling)
+        options = self._options
+        if options.reader == CAPTURE:
+            capture = Capture(
+                options.file, topics, options.span, options.rewriting, with_retained=options.with_retained
+            )
+            self.script = capture.script(stopped)
+            return
+        items = READERS[options.reader].read if options.table is None else partial(read_table, table=options.table)
+        self.script = write_script(
+            takewhile(lambda _: not stopped(), items(options.file)),
+            Addresses(registry, topics, options.dwelling),
+            options.span,
+            options.rewriting,
+        )
 
     async def play(self, address: BrokerAddress) -> None:
         """Publish what was read. Raises ReplayError where that is nothing, RefusedError where the broker refuses it."""
-        options = self._options
-        if not self.script.messages:
-            raise ReplayError(f"{options.file}: nothing in it can be replayed: {self.losses}")
-        player = Player(address, self.script.messages, speed=options.speed, shift_to_now=options.shift_to_now)
-        try:
-            with shown(player.look):
-                await player.run()
-        finally:
-            self.acknowledged = player.progress.acknowledged
+        if not self.script.count:
+            losses = ", ".join(f"{number} {what}" for what, number in self._losses().items() if number)
+            raise ReplayError(f"{self._options.file}: nothing in it can be replayed ({losses or 'no records'})")
+        player = self._player = Player(address, self.script, self._options.pacing)
+        # What was read stays: the collector need not look at it while messages are due.
+        gc.collect()
+        gc.freeze()
+        with shown(player.look):
+            await player.run()
+        self.is_complete = True
+
+    def summary(self) -> dict[str, Any]:
+        """Tell what became of it."""
+        player = self._player
+        traffic = None if player is None else player.traffic
+        return {
+            "acknowledged": 0 if traffic is None else traffic.acknowledged,
+            "messages": None if player is None else player.total,
+            **self._losses(),
+            "untimed": 0 if player is None else player.untimed,
+            "seconds": 0.0 if player is None else round(player.elapsed, 3),
+            "late": None if traffic is None else _milliseconds(traffic.late),
+            "publish_to_acknowledge": None if traffic is None else _milliseconds(traffic.latency),
+            "stopped": not self.is_complete,
+        }
 
     def log_losses(self) -> None:
         """Log each unknown name, and the first of what was skipped."""
@@ -105,6 +108,15 @@ class Replay:
             log.warning("skipped", where=skipped.where, reason=skipped.reason)
         if len(self.script.skipped) > _MOST_SKIPPED_TOLD:
             log.warning("more_skipped", count=len(self.script.skipped) - _MOST_SKIPPED_TOLD)
+
+    def _losses(self) -> dict[str, int]:
+        """Count what of the archive is not sent."""
+        script = self.script
+        return {
+            "skipped": len(script.skipped),
+            "unknown_names": len(script.unknown),
+            "retained_left_out": script.retained,
+        }
 
 
 async def run_replay(broker_url: str, registry: Registry, topics: Topics, options: ReplayOptions) -> Replay:
@@ -127,3 +139,10 @@ async def run_replay(broker_url: str, registry: Registry, topics: Topics, option
         finally:
             replay.log_losses()
     return replay
+
+
+def _milliseconds(spread: Spread) -> dict[str, float | None]:
+    """Give a spread's quantiles."""
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+    quantiles = {name: spread.quantile(share) for name, share in shares.items()}
+    return {name: None if value is None else round(value * 1000, 3) for name, value in quantiles.items()}

@@ -1,36 +1,85 @@
-"""What a replay sends, and when. No I/O and no clock."""
+"""What a replay sends: the messages that an archive comes to, and what of it is left out. No I/O and no clock."""
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from schemas.registry import Registry
 from schemas.topics import Topics
-from simulators.readers.records import Count, Measurements, Record, Skipped
+from simulators.readers.records import BayState, Count, Measurements, Record, Skipped
+from simulators.replay_rewrite import Rewriting
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SLOWEST, _FASTEST = 1e-3, 1e6
-MAX = "max"
-"""The speed of a replay that is as fast as the broker acknowledges."""
+
+
+class Message(Protocol):
+    """One message of an archive, at a time of the archive."""
+
+    @property
+    def time(self) -> datetime:
+        """When it was sent."""
+
+    @property
+    def topic(self) -> str:
+        """Where it goes."""
+
+    @property
+    def retain(self) -> bool:
+        """Whether the broker is to keep it."""
+
+    def payload(self, shift: timedelta) -> tuple[bytes, bool]:
+        """Give what it says with all times so much later, and whether it tells any."""
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A record and the topic it goes to; the payload is written when it is sent, since its time may be shifted."""
+class Span:
+    """What part of an archive is played: records from `start` on and before `end`, None for all."""
 
-    topic: str
-    record: Record
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def __contains__(self, time: datetime) -> bool:
+        """Tell whether a record of that time is played."""
+        return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
 
 
 @dataclass
 class Script:
-    """What an archive comes to: messages by time, what was skipped, and unknown names with how often they came."""
+    """What an archive comes to. `messages` gives them in order, as often as it is called; there are `count`.
 
-    messages: list[Message] = field(default_factory=list)
+    `skipped` is what was no whole record, `unknown` are names that the registry does not know, with how often they
+    came. `has_own_times` tells that messages are captured as they were, with times of their own kind.
+    """
+
+    messages: Callable[[], Iterable[Message]] = tuple
+    count: int = 0
+    first: datetime = _EPOCH
+    last: datetime = _EPOCH
     skipped: list[Skipped] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
+    retained: int = 0
+    has_own_times: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMessage:
+    """A record and the topic it goes to; the payload is written when it is sent."""
+
+    topic: str
+    record: Record
+    retain: bool = False
+
+    @property
+    def time(self) -> datetime:
+        """When the record was made."""
+        return self.record.time
+
+    def payload(self, shift: timedelta) -> tuple[bytes, bool]:
+        """Write the record as the service takes it, so much later."""
+        return record_payload(self.record, shift), True
 
 
 class CarParkNames:
@@ -53,90 +102,70 @@ class CarParkNames:
         return self._exact.get(name) or self._folded.get(name.casefold())
 
 
-def write_script(
-    items: Iterable[Record | Skipped], registry: Registry, topics: Topics, dwelling: str | None = None
-) -> Script:
-    """Sort what a reader gives by time, equal times in the reader's order, and find the topic of each record.
+class Addresses:
+    """Finds where a record goes: to a car park or a bay by its name, to the `dwelling` what a home measured."""
 
-    Measurements go to `dwelling`, which they need.
-    """
-    names = CarParkNames(registry)
-    counters = {park.code: topics.count(park.code) for park in registry.car_park}
+    def __init__(self, registry: Registry, topics: Topics, dwelling: str | None = None) -> None:
+        self._topics = topics
+        self._names = CarParkNames(registry)
+        self._spots = {(park.code, spot.label) for park in registry.car_park for spot in park.all_spots()}
+        self._dwelling = dwelling
+
+    def topic(self, record: Record) -> str | None:
+        """Give the topic; None where the registry does not know the name. Raises ValueError without a dwelling."""
+        if isinstance(record, Measurements):
+            if self._dwelling is None:
+                raise ValueError("measurements without a dwelling")
+            return self._topics.senml(self._dwelling)
+        code = self._names.code(record.name)
+        if code is None:
+            return None
+        if isinstance(record, Count):
+            return self._topics.count(code)
+        return self._topics.spot(code, record.spot) if (code, record.spot) in self._spots else None
+
+
+def write_script(
+    items: Iterable[Record | Skipped],
+    addresses: Addresses,
+    span: Span | None = None,
+    rewriting: Rewriting | None = None,
+) -> Script:
+    """Sort what a reader gives by time, equal times in the reader's order, and find the topic of each record."""
     script = Script()
+    messages: list[RecordMessage] = []
     for item in items:
         if isinstance(item, Skipped):
             script.skipped.append(item)
-        elif isinstance(item, Measurements):
-            if dwelling is None:
-                raise ValueError("measurements without a dwelling")
-            script.messages.append(Message(topics.senml(dwelling), item))
-        elif code := names.code(item.name):
-            script.messages.append(Message(counters[code], item))
+        elif span is not None and item.time not in span:
+            continue
+        elif topic := addresses.topic(item):
+            messages.append(RecordMessage(rewriting.topic(topic) if rewriting else topic, item))
         else:
-            script.unknown[item.name] += 1
-    script.messages.sort(key=lambda message: message.record.time)
+            script.unknown[_name(item)] += 1
+    messages.sort(key=lambda message: message.time)
+    if messages:
+        script.messages = lambda: messages
+        script.count, script.first, script.last = len(messages), messages[0].time, messages[-1].time
     return script
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """When records are due, and the times they are sent with.
-
-    `first` and `last` are the archive's times, `start` is when the replay starts. `speed` is a factor of the
-    archive's own pace, None for as fast as the broker acknowledges.
-    """
-
-    first: datetime
-    last: datetime
-    start: datetime
-    speed: float | None
-    shift_to_now: bool
-
-    def due(self, time: datetime) -> float:
-        """Give the seconds after `start` at which a record of that time is due."""
-        return 0.0 if self.speed is None else (time - self.first).total_seconds() / self.speed
-
-    @property
-    def shift(self) -> timedelta:
-        """The constant added to all times: with it, the last record's is when it is due."""
-        if not self.shift_to_now:
-            return timedelta(0)
-        return self.start + timedelta(seconds=self.due(self.last)) - self.last
+def _name(record: Record) -> str:
+    if isinstance(record, BayState):
+        return f"{record.name}/{record.spot}"
+    return record.name if isinstance(record, Count) else ""
 
 
-class Progress:
-    """Which of `total` messages are sent and acknowledged; they are told by their place, from 0."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.acknowledged = 0
-        self._next = 0
-        self._open: dict[int, None] = {}
-
-    def turns(self) -> Iterator[int]:
-        """Give what is to be sent over a new connection, in order: first what went unacknowledged over the last."""
-        yield from list(self._open)
-        while self._next < self.total:
-            place = self._next
-            self._next += 1
-            self._open[place] = None
-            yield place
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the broker has everything."""
-        return self.acknowledged == self.total
-
-    def acknowledge(self, place: int) -> None:
-        """Note that the broker has a message."""
-        del self._open[place]
-        self.acknowledged += 1
-
-
-def payload(record: Record, shift: timedelta) -> bytes:
-    """Write a record as the service takes it, as JSON: a counter's count, or a SenML pack."""
+def record_payload(record: Record, shift: timedelta) -> bytes:
+    """Write a record as the service takes it, as JSON: a counter's count, a bay's state, or a SenML pack."""
     time = record.time + shift
-    content = _count(record, time) if isinstance(record, Count) else _pack(record, time)
+    content: object
+    if isinstance(record, Count):
+        content = _count(record, time)
+    elif isinstance(record, BayState):
+        content = {"occupied": record.occupied, "time": rfc3339(time)}
+    else:
+        content = _pack(record, time)
     return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -147,7 +176,9 @@ def _count(record: Count, time: datetime) -> dict[str, object]:
 
 def _pack(record: Measurements, time: datetime) -> Sequence[dict[str, object]]:
     pairs = zip(record.sensors, record.values, strict=True)
-    values: list[dict[str, object]] = [{"n": sensor.name, "u": sensor.unit, "v": value} for sensor, value in pairs]
+    values: list[dict[str, object]] = [
+        {"n": sensor.name} | ({"u": sensor.unit} if sensor.unit else {}) | {"v": value} for sensor, value in pairs
+    ]
     return [{"bt": _epoch_seconds(time)} | values[0], *values[1:]]
 
 
@@ -159,16 +190,3 @@ def rfc3339(time: datetime) -> str:
 def _epoch_seconds(time: datetime) -> float:
     since = time - _EPOCH
     return since.total_seconds() if since.microseconds else since // timedelta(seconds=1)
-
-
-def parse_speed(text: str) -> float | None:
-    """Read a speed: a factor such as 60, or `max` as None. Raises ValueError."""
-    if text == MAX:
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not _SLOWEST <= speed <= _FASTEST:
-        raise ValueError(f"expected a factor from 0.001 to 1000000, or {MAX}")
-    return speed

@@ -1,1 +1,1 @@
-"""Captures: traffic of a broker written to a file, and read back."""
+"""Captures: recorded MQTT traffic in files, written by `arceaux record` and played by `arceaux replay`."""

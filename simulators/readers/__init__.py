@@ -11,22 +11,26 @@ from simulators.readers.records import Read
 
 
 class Reader(NamedTuple):
-    """How an archive is read, what its files end in, and what one thing is that it may skip."""
+    """How an archive is read, and what its files end in."""
 
     read: Read
     suffix: str
-    things: str
 
 
+HOME = "appliances"
+CAPTURE, TABLE = "capture", "csv"
+"""Read in ways of their own: captures a piece at a time, tables as the command line says."""
+CAPTURE_SUFFIX = ".gz"
 READERS: Mapping[str, Reader] = MappingProxyType(
     {
-        "polls": Reader(polls.read, polls.SUFFIX, "lines"),
-        "xml": Reader(xml_feed.read, xml_feed.SUFFIX, "answers"),
-        "ngsi": Reader(ngsi.read, ngsi.SUFFIX, "entities"),
-        "appliances": Reader(appliances.read, appliances.SUFFIX, "rows"),
+        "polls": Reader(polls.read, polls.SUFFIX),
+        "xml": Reader(xml_feed.read, xml_feed.SUFFIX),
+        "ngsi": Reader(ngsi.read, ngsi.SUFFIX),
+        HOME: Reader(appliances.read, appliances.SUFFIX),
     }
 )
-_NAMES = ", ".join(READERS)
+_SUFFIXES = {name: reader.suffix for name, reader in READERS.items()} | {CAPTURE: CAPTURE_SUFFIX}
+_NAMES = ", ".join((*READERS, CAPTURE, TABLE))
 
 
 def choose(path: Path, name: str | None) -> str:
@@ -35,7 +39,7 @@ def choose(path: Path, name: str | None) -> str:
     Raises ConfigurationError for a file that is not there, a reader that is none, and where nothing is told and the
     files end in what no reader reads, or in what several do.
     """
-    if name is not None and name not in READERS:
+    if name is not None and name not in (*READERS, CAPTURE, TABLE):
         raise ConfigurationError(f"--reader: {name!r} is none of {_NAMES}")
     try:
         path.stat()
@@ -44,7 +48,7 @@ def choose(path: Path, name: str | None) -> str:
         raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from None
     if name is not None:
         return name
-    guesses = [known for known, reader in READERS.items() if reader.suffix in suffixes]
+    guesses = [known for known, suffix in _SUFFIXES.items() if suffix in suffixes]
     if len(guesses) != 1:
         raise ConfigurationError(f"{path}: cannot tell what it is; name its reader, --reader with one of {_NAMES}")
     return guesses[0]

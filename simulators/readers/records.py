@@ -1,4 +1,4 @@
-"""What the readers of archives give: counts and packs, each with its time, and what they had to skip."""
+"""What the readers of archives give: counts, states of bays and packs, each with its time; and what they skip."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,8 +25,18 @@ class Count:
     status: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BayState:
+    """Whether a bay was taken at a `time` in UTC; `name` is the archive's own for the car park, `spot` the label."""
+
+    time: datetime
+    name: str
+    spot: str
+    occupied: bool
+
+
 class Sensor(NamedTuple):
-    """A sensor of a home: its SenML name and unit."""
+    """A sensor of a home: its SenML name and unit; a unit that is not told is empty."""
 
     name: str
     unit: str
@@ -41,7 +51,7 @@ class Measurements:
     values: tuple[float, ...]
 
 
-Record = Count | Measurements
+Record = Count | BayState | Measurements
 
 
 @dataclass(frozen=True, slots=True)

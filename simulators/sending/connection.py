@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import mqtt5
@@ -12,6 +12,7 @@ from schemas.settings import BrokerAddress
 
 KEEP_ALIVE = 10
 _ANSWER_SECONDS = 10.0
+_FAREWELL_SECONDS = 2.0
 _SUBSCRIBE_ID = 1
 _LOGIN_REFUSED = (
     mqtt5.ConnAckReasonCode.BAD_USER_NAME_OR_PASSWORD,
@@ -47,6 +48,8 @@ class Connection(asyncio.Protocol):
         """How many publications the broker takes in flight."""
         self.maximum_packet_size = 2**28
         """In bytes; what the protocol allows, unless the broker says less."""
+        self.session_present = False
+        """Whether the broker still had the session of this client id."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (asyncio calls this)."""
@@ -79,6 +82,20 @@ class Connection(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.write(data)
 
+    def acknowledge(self, packet_ids: Iterable[int]) -> None:
+        """Confirm publications, in the order of their arrival. Where the connection has ended, they come again."""
+        self.write(b"".join([mqtt5.PubAckPacket(number).write() for number in packet_ids]))
+
+    def hold(self) -> None:
+        """Read no more until `release`; what the broker then sends is kept by its side."""
+        if not self._transport.is_closing() and self._transport.is_reading():
+            self._transport.pause_reading()
+
+    def release(self) -> None:
+        """Read on."""
+        if not self._transport.is_closing() and not self._transport.is_reading():
+            self._transport.resume_reading()
+
     async def drain(self) -> None:
         """Wait until what was written has left, or nearly so; or until the connection has ended."""
         await self._may_write.wait()
@@ -103,9 +120,13 @@ class Connection(asyncio.Protocol):
             await asyncio.wait([self.lost], timeout=KEEP_ALIVE / 3)
         raise BrokenError(self.lost.result())
 
-    async def close(self) -> None:
-        """Say goodbye, send what is still to be sent, and end."""
-        self.write(mqtt5.DisconnectPacket().write())
+    async def close(self, *, end_session: bool = False) -> None:
+        """Say goodbye, send what is still to be sent, and end; the session, too, where it is told to."""
+        expiry = 0 if end_session else None
+        self.write(mqtt5.DisconnectPacket(session_expiry_interval=expiry).write())
+        if end_session:
+            # Closing with bytes unread resets the connection, and the broker might never read the goodbye.
+            await asyncio.wait([self.lost], timeout=_FAREWELL_SECONDS)
         self._transport.close()
         await asyncio.wait([self.lost], timeout=_ANSWER_SECONDS)
         self._transport.abort()
@@ -162,8 +183,12 @@ async def connect(
     *,
     session_seconds: int = 0,
     client_id: str | None = None,
+    receive_maximum: int = 65535,
 ) -> Connection:
     """Connect; without a `client_id` as another client each time, whose session ends with the connection.
+
+    `receive_maximum` is how many publications the broker may have in flight to us. Packets of an old session may come
+    to `on_packet` before this returns.
 
     Raises BrokenError where the broker cannot be reached, RefusedError where it does not let us in.
     """
@@ -182,6 +207,7 @@ async def connect(
         clean_start=client_id is None,
         keep_alive=KEEP_ALIVE * 2,
         session_expiry_interval=session_seconds,
+        receive_max=receive_maximum,
     )
     try:
         answer = cast("mqtt5.ConnAckPacket", await connection.request(packet.write(), mqtt5.ConnAckPacket))
@@ -189,14 +215,32 @@ async def connect(
     except BaseException:
         connection.abort("closed")
         raise
+    connection.session_present = answer.session_present
     connection.receive_maximum = answer.receive_max
     connection.maximum_packet_size = answer.max_packet_size or connection.maximum_packet_size
     return connection
 
 
-async def subscribe(connection: Connection, filters: Sequence[str]) -> None:
-    """Subscribe at QoS 1, retained messages too. Raises RefusedError where the broker grants less."""
-    wanted = [mqtt5.TopicFilter(pattern, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for pattern in filters]
+async def subscribe(
+    connection: Connection,
+    filters: Sequence[str],
+    *,
+    retain_handling: mqtt5.RetainHandling = mqtt5.RetainHandling.SEND_ALWAYS,
+    retain_as_published: bool = True,
+) -> None:
+    """Subscribe at QoS 1, by default to retained messages too. Raises RefusedError where the broker grants less.
+
+    Without `retain_as_published` only those are told as retained that the broker had kept.
+    """
+    wanted = [
+        mqtt5.TopicFilter(
+            pattern,
+            max_qos=mqtt5.QoS.AT_LEAST_ONCE,
+            retain_handling=retain_handling,
+            retain_as_published=retain_as_published,
+        )
+        for pattern in filters
+    ]
     packet = mqtt5.SubscribePacket(_SUBSCRIBE_ID, wanted)
     answer = cast("mqtt5.SubAckPacket", await connection.request(packet.write(), mqtt5.SubAckPacket))
     for pattern, code in zip(filters, answer.reason_codes, strict=True):

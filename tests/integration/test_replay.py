@@ -28,6 +28,8 @@ from harness.waiting import eventually
 from schemas.registry import load_registry
 from schemas.topics import Topics
 from simulators.replay import Replay, ReplayOptions, run_replay
+from simulators.replay_player import Pacing
+from simulators.sending.sender import IN_FLIGHT
 
 NAMES = {"ANTI": "ANTI", "FOCH": "FR_FOCH", "COME": "Place"}
 """Car parks of the registry below, and what the archive calls them."""
@@ -57,6 +59,16 @@ id = "hut-01"
 district = "antigone"
 consent = true
 """
+SUMMARY = {
+    "acknowledged": 0,
+    "messages": 0,
+    "skipped": 0,
+    "unknown_names": 1,
+    "retained_left_out": 0,
+    "untimed": 0,
+    "stopped": False,
+}
+"""Of a replay of an archive with one name that nobody knows."""
 START = datetime(2024, 2, 3, 10)  # noqa: DTZ001 - local, as the archives have it
 IN_UTC = datetime(2024, 2, 3, 9, tzinfo=UTC)
 
@@ -121,9 +133,10 @@ def settings(broker: Mosquitto, tmp_path: Path) -> dict[str, str]:
 def play(settings: dict[str, str]) -> Callable[..., asyncio.Task[Replay]]:
     """Start a replay in this process."""
 
-    def start(url: str, path: Path, **options: Any) -> asyncio.Task[Replay]:  # noqa: ANN401 - of ReplayOptions
+    def start(url: str, path: Path, **options: Any) -> asyncio.Task[Replay]:  # noqa: ANN401 - of Pacing
         registry = load_registry(Path(settings["ARCEAUX_REGISTRY"]))
-        return asyncio.create_task(run_replay(url, registry, Topics("city"), ReplayOptions(path, "polls", **options)))
+        played = ReplayOptions(path, "polls", Pacing(**options))
+        return asyncio.create_task(run_replay(url, registry, Topics("city"), played))
 
     return start
 
@@ -140,7 +153,10 @@ async def test_a_subscriber_hears_an_archive_in_its_order(
         await heard.until(600)
 
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "600 messages acknowledged by the broker, 2 lines skipped, 1 unknown names\n"
+    told = json.loads(ended.stdout)
+    assert {name: told[name] for name in SUMMARY} == SUMMARY | {"acknowledged": 600, "messages": 600, "skipped": 2}
+    assert set(told) - set(SUMMARY) == {"seconds", "late", "publish_to_acknowledge"}
+    assert list(told["late"]) == list(told["publish_to_acknowledge"]) == ["p50", "p90", "p99", "max"]
     assert ended.stderr.count("Nowhere") == 1
     assert ended.stderr.count("data2024-02-03@10-00-00.dat:") == 2
     assert "left" not in ended.stderr, "progress is for terminals"
@@ -201,8 +217,8 @@ async def test_a_broken_connection_loses_nothing_and_keeps_the_order(
         expected = {f"city/parking/{code}/count": list(range(polls)) for code in NAMES}
         await eventually(all_heard, lambda seen: seen == expected)
 
-    assert replay.acknowledged == 3 * polls
-    assert 3 <= heard.count - 3 * polls <= 3 * 40, (
+    assert replay.summary()["acknowledged"] == 3 * polls
+    assert 3 <= heard.count - 3 * polls <= 3 * IN_FLIGHT, (
         "once more what was cut off, and no more than can have been on its way"
     )
 
@@ -232,7 +248,8 @@ async def test_a_broker_that_is_away_is_waited_for(
         assert not playing.done()
         broker.start()
         replay = await playing
-    assert str(replay) == "6 messages acknowledged by the broker, 0 lines skipped, 0 unknown names"
+    summary = replay.summary()
+    assert (summary["acknowledged"], summary["messages"], summary["stopped"]) == (6, 6, False)
 
 
 async def connected(logs: Sequence[Mapping[str, Any]]) -> bool:
@@ -256,7 +273,7 @@ async def test_a_refusal_is_no_acknowledgement(
     finally:
         strict.stop()
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "arceaux: the broker refuses what is published (Not authorized)" in ended.stderr
+    assert re.search(r"arceaux: the broker refuses .* to city/parking/\w+/count \(NOT_AUTHORIZED\)", ended.stderr)
     assert "Traceback" not in ended.stderr
 
 
@@ -277,10 +294,9 @@ async def test_a_signal_ends_it_and_tells_what_arrived(
         process.send_signal(number)
         output, log = await asyncio.to_thread(process.communicate, timeout=30)
     assert process.returncode == 0, log
-    told = re.fullmatch(r"(\d+) messages acknowledged .* names; stopped with (\d+) to go\n", output)
-    assert told, output
-    assert int(told[1]) <= 3
-    assert int(told[1]) + int(told[2]) == 9
+    told = json.loads(output)
+    assert told["acknowledged"] <= 3
+    assert (told["messages"], told["stopped"]) == (9, True)
     assert "Traceback" not in log
 
 
@@ -293,8 +309,9 @@ async def test_a_terminal_shows_how_far_it_is(settings: dict[str, str], tmp_path
     os.close(theirs)
     shown = await asyncio.to_thread(read_to_the_end, ours)
     output, _ = await asyncio.to_thread(process.communicate, timeout=30)
-    assert re.search(r"[36]/9 messages  \d+/s  0:00:0\d left  2024-02-03 09:0\d:\d\dZ", shown), shown
-    assert output == "9 messages acknowledged by the broker, 0 lines skipped, 0 unknown names\n"
+    line = r"[36]/9 messages  \d+/s  \d in flight  0:00:0\d left  2024-02-03 09:0\d:\d\dZ"
+    assert re.search(line, shown), shown
+    assert json.loads(output)["acknowledged"] == 9
 
 
 def read_to_the_end(descriptor: int) -> str:
@@ -317,7 +334,8 @@ async def test_rows_of_a_home_become_senml_packs(broker: Mosquitto, settings: di
         arguments = ("replay", str(path), "--dwelling", "hut-01", "--speed", "max")
         ended = await run_command(*arguments, settings=settings)
         await heard.until(2)
-    assert ended.stdout == "2 messages acknowledged by the broker, 1 rows skipped, 0 unknown names\n"
+    told = json.loads(ended.stdout)
+    assert (told["acknowledged"], told["skipped"], told["unknown_names"]) == (2, 1, 0)
     assert heard.payloads == {
         "city/dwellings/hut-01/senml": [
             [
@@ -332,6 +350,70 @@ async def test_rows_of_a_home_become_senml_packs(broker: Mosquitto, settings: di
     }
 
 
+async def test_a_table_is_played_by_the_names_of_its_columns(
+    broker: Mosquitto, settings: dict[str, str], tmp_path: Path
+) -> None:
+    """Its car parks are found by their aliases; what is wrong in it is told by line and column."""
+    path = tmp_path / "table.csv"
+    path.write_text(
+        "Parking;Date;Libres\nANTI;03/02/2024 10:00;12\nfr_foch;03/02/2024 10:01;x\nplace;03/02/2024 10:02;7\n"
+    )
+    columns = [f"--column={column}" for column in ("time=Date", "name=Parking", "free=Libres")]
+    form = (
+        "--delimiter",
+        ";",
+        "--zone",
+        "Europe/Paris",
+        "--time-format",
+        "%d/%m/%Y %H:%M",
+        "--rewrite",
+        "city/#=city/x/#",
+    )
+    async with hearing(broker.url) as heard:
+        ended = await run_command("replay", str(path), *columns, *form, "--speed", "max", settings=settings)
+        await heard.until(2)
+    assert json.loads(ended.stdout)["skipped"] == 1
+    assert "where=table.csv:3" in ended.stderr
+    assert "column 'Libres': 'x' is no whole number" in ended.stderr
+    assert heard.payloads == {
+        "city/x/parking/ANTI/count": [{"free": 12, "time": "2024-02-03T09:00:00Z"}],
+        "city/x/parking/COME/count": [{"free": 7, "time": "2024-02-03T09:02:00Z"}],
+    }
+
+
+async def test_rounds_tell_new_times(broker: Mosquitto, settings: dict[str, str], tmp_path: Path) -> None:
+    """Each a second more than the archive's length later; and only what is asked for is played."""
+    path = write_polls(tmp_path, 5, "ANTI", every=60)
+    part = ("--start", "2024-02-03T10:01:00+01:00", "--end", "2024-02-03T09:03:00Z")
+    async with hearing(broker.url) as heard:
+        arguments = ("replay", str(path), "--speed", "max", "--loop", "3", *part)
+        ended = await run_command(*arguments, settings=settings)
+        await heard.until(6)
+    assert json.loads(ended.stdout)["messages"] == 6, ended.stderr
+    expected = [
+        {
+            "free": poll,
+            "total": 900,
+            "time": f"{IN_UTC + timedelta(minutes=poll, seconds=61 * again):%Y-%m-%dT%H:%M:%S}Z",
+        }
+        for again in range(3)
+        for poll in (1, 2)
+    ]
+    assert heard.payloads["city/parking/ANTI/count"] == expected
+
+
+async def test_a_loop_goes_on_until_it_is_stopped(broker: Mosquitto, settings: dict[str, str], tmp_path: Path) -> None:
+    async with hearing(broker.url) as heard:
+        process = start(settings, str(write_polls(tmp_path, 2, "ANTI")), "--speed", "600", "--loop", "forever")
+        await heard.until(7)
+        process.send_signal(signal.SIGTERM)
+        output, log = await asyncio.to_thread(process.communicate, timeout=30)
+    told = json.loads(output)
+    assert (process.returncode, told["messages"], told["stopped"]) == (0, None, True), log
+    times = [datetime.fromisoformat(payload["time"]) for payload in heard.payloads["city/parking/ANTI/count"]]
+    assert times == [IN_UTC + timedelta(seconds=number // 2 * 61 + number % 2 * 60) for number in range(len(times))]
+
+
 async def test_what_cannot_be_replayed_is_one_line(settings: dict[str, str], tmp_path: Path) -> None:
     """Status 2 for what was asked for, without a connection; status 1 for what the archive turns out to be."""
     nobody = settings | {"ARCEAUX_BROKER_URL": "mqtt://127.0.0.1:1"}
@@ -343,7 +425,7 @@ async def test_what_cannot_be_replayed_is_one_line(settings: dict[str, str], tmp
         ([str(tmp_path / "gone.dat")], 2, "cannot be read"),
         ([str(table)], 2, "--dwelling"),
         ([str(table), "--dwelling", "hut-01"], 1, "not the appliances data set"),
-        ([str(unknown)], 1, "nothing in it can be replayed: 1 lines skipped, 0 unknown names"),
+        ([str(unknown)], 1, "nothing in it can be replayed (1 skipped)"),
     ):
         ended = await run_command("replay", *arguments, settings=nobody)
         assert (ended.returncode, ended.stdout) == (status, "")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, pairwise
+from itertools import groupby, islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from schemas.registry import Registry, load_registry
 from schemas.topics import Topics
 from simulators.readers import READERS, choose
 from simulators.readers.records import Count, Measurements, Record, Skipped
-from simulators.replay_plan import payload, write_script
+from simulators.replay_plan import Addresses, write_script
 
 FROZEN = {"COME": 174, "CIRC": 585, "GAUMONT-EST": 99, "GAUMONT-OUEST": 216}
 POLLS = "montpellier/polls_2023-01"
@@ -64,17 +64,17 @@ def test_the_registry_knows_every_name_of_the_feeds(registry: Registry) -> None:
     """Also those that are not the feed's own codes."""
     for name in (POLLS, "montpellier/FR_MTP_POLY_2023-01-28.xml", "montpellier/ngsi_offstreetparking_2026-01-04.json"):
         read = counts(name)
-        script = write_script(read, registry, Topics("city"))
-        assert len(script.messages) == len(read)
+        script = write_script(read, Addresses(registry, Topics("city")))
+        assert script.count == len(read)
         assert not script.unknown
-        for message in script.messages[:500]:
-            COUNT.validate_json(payload(message.record, timedelta(0)))
+        for message in islice(script.messages(), 500):
+            COUNT.validate_json(message.payload(timedelta(0))[0])
 
 
 def test_garcia_lorca_is_found_by_the_name_inside_its_file(registry: Registry) -> None:
     """The feed calls GARC by GARD."""
-    script = write_script(counts(POLLS), registry, Topics("city"))
-    told = Counter(message.topic for message in script.messages)
+    script = write_script(counts(POLLS), Addresses(registry, Topics("city")))
+    told = Counter(message.topic for message in script.messages())
     assert told["city/parking/GARC/count"] == 942
     assert len(told) == 24
 

@@ -367,8 +367,8 @@ def test_what_cannot_be_guessed_names_the_readers(tmp_path: Path) -> None:
     (tmp_path / "a.json").touch()
     with pytest.raises(ConfigurationError, match="--reader with one of"):
         choose(tmp_path, None)
-    with pytest.raises(ConfigurationError, match="'csv' is none of polls, xml, ngsi, appliances"):
-        choose(tmp_path, "csv")
+    with pytest.raises(ConfigurationError, match="'tar' is none of polls, xml, ngsi, appliances, capture, csv"):
+        choose(tmp_path, "tar")
     with pytest.raises(ConfigurationError, match="gone: cannot be read"):
         choose(tmp_path / "gone", "xml")
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 from pathlib import Path
@@ -15,9 +16,13 @@ from schemas.payloads import COUNT
 from schemas.registry import Registry
 from schemas.topics import Topics
 from simulators.progress import Standing, words
-from simulators.readers.records import Count, Measurements, Record, Sensor, Skipped
-from simulators.replay import ReplayOptions, check_options
-from simulators.replay_plan import CarParkNames, Progress, Timeline, parse_speed, payload, write_script
+from simulators.readers.records import BayState, Count, Measurements, Record, Sensor, Skipped
+from simulators.replay import ReplayOptions
+from simulators.replay_options import Written, check_options
+from simulators.replay_plan import Addresses, CarParkNames, RecordMessage, Script, Span, record_payload, write_script
+from simulators.replay_player import Pacing
+from simulators.replay_rewrite import Rewriting
+from simulators.replay_timeline import Timeline
 
 NOON = datetime(2024, 2, 3, 12, tzinfo=UTC)
 NOW = datetime(2026, 11, 21, 22, 0, 0, 123_456, tzinfo=UTC)
@@ -26,7 +31,14 @@ TOPICS = Topics("city")
 REGISTRY = Registry.model_validate(
     {
         "car_park": [
-            {"code": "NORD", "name": "Nord", "capacity": 9, "basis": "count", "aliases": ["The North", "N1"]},
+            {
+                "code": "NORD",
+                "name": "Nord",
+                "capacity": 9,
+                "basis": "count",
+                "aliases": ["The North", "N1"],
+                "spots": ["P-01..P-03"],
+            },
             {"code": "Sud", "name": "Sud", "capacity": 9, "basis": "count", "aliases": ["n2", "TWIN"]},
             {"code": "SUD", "name": "Autre sud", "capacity": 9, "basis": "count", "aliases": ["Twin", "ÉTOILE"]},
         ],
@@ -77,22 +89,85 @@ def test_a_script_is_in_the_order_of_time_and_counts_what_it_leaves_out() -> Non
         Count(NOON, "N2", 4),
         Count(NOON + timedelta(seconds=1), "EST", 5),
     ]
-    script = write_script(items, REGISTRY, TOPICS)
-    assert [(message.topic, message.record) for message in script.messages] == [
+    script = write_script(items, Addresses(REGISTRY, TOPICS))
+    assert sent(script) == [
         ("city/parking/NORD/count", items[2]),
         ("city/parking/Sud/count", items[4]),
         ("city/parking/NORD/count", items[0]),
     ]
+    assert (script.count, script.first, script.last) == (3, NOON, NOON + timedelta(seconds=2))
     assert script.skipped == [items[3]]
     assert script.unknown == Counter({"EST": 2})
 
 
+def sent(script: Script) -> list[tuple[str, Record]]:
+    """Give what a script of records sends, and where to."""
+    messages = list(script.messages())
+    assert messages == list(script.messages()), "a script can be played again"
+    return [(message.topic, message.record) for message in messages if isinstance(message, RecordMessage)]
+
+
+def test_states_of_bays_go_to_their_bays() -> None:
+    """A label that the registry does not list is an unknown name, told with its car park."""
+    items = [BayState(NOON, "The North", "P-02", occupied=True), BayState(NOON, "NORD", "P-9", occupied=True)]
+    script = write_script(items, Addresses(REGISTRY, TOPICS))
+    assert sent(script) == [("city/parking/NORD/spots/P-02", items[0])]
+    assert script.unknown == Counter({"NORD/P-9": 1})
+    assert record_payload(items[0], timedelta(seconds=1)) == b'{"occupied":true,"time":"2024-02-03T12:00:01Z"}'
+
+
 def test_measurements_go_to_the_dwelling() -> None:
     measured = Measurements(NOON, (Sensor("kitchen/temperature", "Cel"),), (19.89,))
-    script = write_script([measured], REGISTRY, TOPICS, "hut-01")
-    assert [message.topic for message in script.messages] == ["city/dwellings/hut-01/senml"]
+    assert sent(write_script([measured], Addresses(REGISTRY, TOPICS, "hut-01"))) == [
+        ("city/dwellings/hut-01/senml", measured)
+    ]
     with pytest.raises(ValueError, match="dwelling"):
-        write_script([measured], REGISTRY, TOPICS)
+        write_script([measured], Addresses(REGISTRY, TOPICS))
+
+
+def test_only_what_is_asked_for_is_played() -> None:
+    """From the start on, and before the end; the rest is neither counted as unknown nor played."""
+    items = [Count(NOON + timedelta(seconds=number), name, number) for number in range(4) for name in ("NORD", "EST")]
+    span = Span(NOON + timedelta(seconds=1), NOON + timedelta(seconds=3))
+    script = write_script(items, Addresses(REGISTRY, TOPICS), span)
+    assert [record for _, record in sent(script)] == items[2:6:2]
+    assert (script.count, script.unknown) == (2, Counter({"EST": 2}))
+    assert write_script(items, Addresses(REGISTRY, TOPICS), Span(end=NOON)).count == 0
+
+
+def test_topics_are_written_anew() -> None:
+    script = write_script([Count(NOON, "NORD", 1)], Addresses(REGISTRY, TOPICS), rewriting=Rewriting(["city/#=test/#"]))
+    assert [topic for topic, _ in sent(script)] == ["test/parking/NORD/count"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "topic", "expected"),
+    [
+        (["city/#=test/a/#"], "city/parking/X/count", "test/a/parking/X/count"),
+        (["city/#=test/#"], "city", "test"),
+        (["city/#=test/#"], "citys/parking", "citys/parking"),
+        (["#=copy/#"], "a/b", "copy/a/b"),
+        (["copy/#=#"], "copy/a/b", "a/b"),
+        (["a/+/b/+=+/x/+"], "a/1/b/2", "1/x/2"),
+        (["a/+/#=b/+/#"], "a/1/2/3", "b/1/2/3"),
+        (["a/+/#=b/+/#"], "a/1", "b/1"),
+        (["a/b=c"], "a/b", "c"),
+        (["a/b=c"], "a/b/d", "a/b/d"),
+        (["a/b=c", "a/#=d/#"], "a/b", "c"),
+        (["a/b=c", "a/#=d/#"], "a/e", "d/e"),
+        (["a.c=x"], "abc", "abc"),
+        (["a/+=b/+"], "a/", "b/"),
+    ],
+)
+def test_the_first_rule_that_fits_gives_the_topic(rules: list[str], topic: str, expected: str) -> None:
+    """Wildcards stand for the same on both sides; without a rule that fits, a topic stays."""
+    assert Rewriting(rules).topic(topic) == expected
+
+
+@pytest.mark.parametrize("rule", ["city", "a/+=b", "a/+/#=b/#/+", "a/#/b=c/#/b", "a+=b+", "=x", "x=", "a/+/+=b/+"])
+def test_what_is_no_rule_is_refused(rule: str) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Rewriting([rule])
 
 
 @pytest.mark.parametrize(
@@ -105,15 +180,15 @@ def test_measurements_go_to_the_dwelling() -> None:
 )
 def test_a_count_says_only_what_it_was_told(count: Count, text: str) -> None:
     """And its time in UTC, with microseconds only where there are some."""
-    assert payload(count, UNSHIFTED) == text.encode()
-    assert COUNT.validate_json(payload(count, UNSHIFTED))["free"] == count.free
+    assert record_payload(count, UNSHIFTED) == text.encode()
+    assert COUNT.validate_json(record_payload(count, UNSHIFTED))["free"] == count.free
 
 
 def test_a_pack_has_a_base_time_and_a_record_a_sensor() -> None:
     """Values are the archive's decimals, digit by digit."""
     sensors = (Sensor("kitchen/temperature", "Cel"), Sensor("kitchen/humidity", "%RH"))
     measured = Measurements(NOON, sensors, (6.6, 47.59666667))
-    assert payload(measured, UNSHIFTED) == (
+    assert record_payload(measured, UNSHIFTED) == (
         b'[{"bt":1706961600,"n":"kitchen/temperature","u":"Cel","v":6.6},'
         b'{"n":"kitchen/humidity","u":"%RH","v":47.59666667}]'
     )
@@ -122,7 +197,7 @@ def test_a_pack_has_a_base_time_and_a_record_a_sensor() -> None:
 @given(TIMES, st.timedeltas(timedelta(0), timedelta(days=3650)))
 def test_a_base_time_is_exact_to_the_microsecond(time: datetime, shift: timedelta) -> None:
     measured = Measurements(time, (Sensor("a", "Cel"),), (1.0,))
-    told = json.loads(payload(measured, shift))[0]["bt"]
+    told = json.loads(record_payload(measured, shift))[0]["bt"]
     since = (time + shift - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     # In floats the product itself is off from the year 2041 on.
     assert round(Fraction(told) * 1_000_000) == since
@@ -131,7 +206,7 @@ def test_a_base_time_is_exact_to_the_microsecond(time: datetime, shift: timedelt
 @given(TIMES, st.integers(-14, 14))
 def test_a_time_is_told_in_utc_whatever_its_offset(time: datetime, hours: int) -> None:
     there = time.astimezone(timezone(timedelta(hours=hours)))
-    told = json.loads(payload(Count(there, "NORD", 1), UNSHIFTED))["time"]
+    told = json.loads(record_payload(Count(there, "NORD", 1), UNSHIFTED))["time"]
     assert told.endswith("Z")
     assert datetime.fromisoformat(told) == time
 
@@ -155,74 +230,94 @@ def test_records_are_due_at_the_archives_own_pace() -> None:
 def test_shifting_makes_the_last_time_when_it_is_due(seconds: float, speed: float | None) -> None:
     """With `max` that is the start."""
     line = timeline(seconds, speed)
-    assert line.last + line.shift == NOW + timedelta(seconds=line.due(line.last))
+    assert line.last + line.shift() == NOW + timedelta(seconds=line.due(line.last))
     if speed is None:
-        assert line.last + line.shift == NOW
+        assert line.last + line.shift() == NOW
 
 
 def test_times_are_kept_without_a_shift() -> None:
-    assert timeline(600, 60, shift_to_now=False).shift == UNSHIFTED
+    assert timeline(600, 60, shift_to_now=False).shift() == UNSHIFTED
 
 
-@given(st.integers(0, 40), st.lists(st.tuples(st.integers(0, 30), st.data()), max_size=8), st.data())
-def test_what_was_not_acknowledged_is_sent_again_in_order(
-    total: int, breaks: list[tuple[int, st.DataObject]], data: st.DataObject
-) -> None:
-    """Whenever a connection breaks and whatever was acknowledged by then; all that was is not sent again."""
-    progress = Progress(total)
-    acknowledged: set[int] = set()
-    for sent, choice in [*breaks, (total, data)]:
-        turns = progress.turns()
-        places = [place for place, _ in zip(turns, range(sent), strict=False)]
-        # Taking from a zip may have taken one more than it gave, as a sender that was stopped might.
-        assert places == sorted(set(places) - acknowledged)
-        assert not places or places[0] == min(set(range(total)) - acknowledged)
-        for place in places:
-            if choice is data or choice.draw(st.booleans()):
-                progress.acknowledge(place)
-                acknowledged.add(place)
-    for place in progress.turns():
-        progress.acknowledge(place)
-        assert place not in acknowledged
-        acknowledged.add(place)
-    assert acknowledged == set(range(total))
-    assert progress.acknowledged == total
-    assert progress.is_complete
+@given(st.floats(0, 1e7), st.floats(1e-2, 1e4), st.integers(2, 9), st.booleans())
+def test_rounds_follow_each_other(seconds: float, speed: float, rounds: int, shift_to_now: bool) -> None:
+    """Each is later than the one before by whole seconds, more than the archive's length; due times and times agree.
+
+    With a shift to now the last record of the last round tells the time when it is due.
+    """
+    line = replace(timeline(seconds, speed, shift_to_now=shift_to_now), rounds=rounds)
+    length = line.shift(1) - line.shift(0)
+    assert line.last - line.first < length <= line.last - line.first + timedelta(seconds=1)
+    assert not length.microseconds
+    assert line.shift(rounds - 1) - line.shift(0) == (rounds - 1) * length
+    assert line.due(line.first, 1) == pytest.approx(length.total_seconds() / speed)
+    if shift_to_now:
+        late = line.last + line.shift(rounds - 1) - (NOW + timedelta(seconds=line.due(line.last, rounds - 1)))
+        assert abs(late) <= timedelta(microseconds=1)
+    else:
+        assert line.shift(0) == UNSHIFTED
 
 
-@pytest.mark.parametrize(("text", "speed"), [("1", 1.0), ("60", 60.0), ("0.5", 0.5), ("1e3", 1000.0), ("max", None)])
-def test_a_speed_is_a_factor_or_max(text: str, speed: float | None) -> None:
-    assert parse_speed(text) == speed
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "fast", "", "MAX", "1e9", "1e-9"])
-def test_another_speed_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="max"):
-        parse_speed(text)
+def test_captures_are_shifted_by_whole_seconds() -> None:
+    """Down to the second before, so that no time is after it is due."""
+    line = replace(timeline(600.5, 1), whole_seconds=True)
+    assert not line.shift().microseconds
+    assert timedelta(0) <= NOW + timedelta(seconds=600.5) - (line.last + line.shift()) < timedelta(seconds=1)
 
 
 def options(path: Path, **changes: object) -> ReplayOptions:
     """Check options of a replay."""
-    told: dict[str, object] = {"reader": None, "speed": "1", "shift_to_now": False, "dwelling": None}
-    return check_options(REGISTRY, path, **(told | changes))  # type: ignore[arg-type]
+    return check_options(REGISTRY, replace(Written(path), **changes))  # type: ignore[arg-type]
 
 
-def test_options_are_checked_before_anything_is_read(tmp_path: Path) -> None:
-    """The home is needed by the reader that reads a home, has to be registered, and is refused by the others."""
-    polls, table = tmp_path / "a.dat", tmp_path / "a.csv"
-    polls.touch()
-    table.touch()
-    assert options(polls, speed="max", shift_to_now=True) == ReplayOptions(polls, "polls", None, shift_to_now=True)
+def test_options_are_made_of_what_is_written(tmp_path: Path) -> None:
+    polls, table, capture = tmp_path / "a.dat", tmp_path / "a.csv", tmp_path / "a.jsonl.gz"
+    for path in (polls, table, capture):
+        path.touch()
+    assert options(polls, speed="max", shift_to_now=True) == ReplayOptions(
+        polls, "polls", Pacing(None, shift_to_now=True)
+    )
     assert options(table, dwelling="hut-01") == ReplayOptions(table, "appliances", dwelling="hut-01")
-    for path, wrong, told in (
-        (polls, {"speed": "fast"}, "--speed: expected a factor"),
-        (polls, {"reader": "csv"}, "--reader: 'csv'"),
-        (polls, {"dwelling": "hut-01"}, "--dwelling: only the reader appliances"),
-        (table, {}, "--dwelling: the reader appliances needs"),
-        (table, {"dwelling": "hut-02"}, "--dwelling: no .* has the id 'hut-02'"),
-    ):
-        with pytest.raises(ConfigurationError, match=told):
-            options(path, **wrong)
+    assert options(capture, loop="forever", start="2024-02-03T12:00:00Z") == ReplayOptions(
+        capture, "capture", Pacing(rounds=None), Span(NOON)
+    )
+    assert options(capture, loop="3", end="2024-02-03T13:00:00+01:00", retained=True) == ReplayOptions(
+        capture, "capture", Pacing(rounds=3), Span(None, NOON), with_retained=True
+    )
+    assert options(table, column=["time=a", "name=b", "free=c"]).reader == "csv"
+
+
+SENSORS = {"column": ["time=a", "value:x:Cel=b"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "told"),
+    [
+        ("a.dat", {"speed": "fast"}, "--speed: expected a factor"),
+        ("a.dat", {"reader": "tar"}, "--reader: 'tar'"),
+        ("a.dat", {"dwelling": "hut-01"}, "--dwelling: only what was measured in a home"),
+        ("a.csv", {}, "--dwelling: the reader appliances needs"),
+        ("a.csv", {"dwelling": "hut-02"}, "--dwelling: no .* has the id 'hut-02'"),
+        ("a.csv", SENSORS, "--dwelling: the reader csv needs"),
+        ("a.dat", {"zone": "Europe/Paris"}, "--zone: only the reader csv"),
+        ("a.dat", {"retained": True}, "--retained: only captures"),
+        ("a.dat", {"loop": "0"}, "--loop: expected"),
+        ("a.dat", {"loop": "-1"}, "--loop: expected"),
+        ("a.dat", {"loop": "twice"}, "--loop: expected"),
+        ("a.dat", {"loop": "forever", "shift_to_now": True, "speed": "2"}, "--loop forever: faster"),
+        ("a.dat", {"start": "noon"}, "--start: expected a time"),
+        ("a.dat", {"end": "2024-02-03T12:00:00"}, "--end: expected an offset"),
+        ("a.dat", {"rewrite": ["city"]}, "--rewrite: expected FROM=TO"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_read(
+    tmp_path: Path, name: str, wrong: dict[str, object], told: str
+) -> None:
+    """Each by its name, with what is expected."""
+    path = tmp_path / name
+    path.touch()
+    with pytest.raises(ConfigurationError, match=told):
+        options(path, **wrong)
 
 
 @pytest.mark.parametrize(
