@@ -30,6 +30,9 @@ Processes = Annotated[int, typer.Option(min=1, max=64, help="How many processes 
 InFlight = Annotated[
     int, typer.Option(min=1, max=65_535, help="Most messages of a process that wait for their acknowledgement.")
 ]
+Prepare = Annotated[
+    bool, typer.Option("--prepare", help="Make all messages before the first is sent: for more a second.")
+]
 RunPath = Annotated[Path | None, typer.Option("--run", help="Write the run's file, which verify needs.")]
 
 commands = typer.Typer(help="Simulate a fleet of sensors.", no_args_is_help=True)
@@ -45,6 +48,7 @@ def _command(kind: FleetKind) -> Callable[..., None]:
         start: Start = None,
         processes: Processes = 1,
         in_flight: InFlight = 1_000,
+        prepare: Prepare = False,
         file: RunPath = None,
     ) -> None:
         from simulators.sending.connection import RefusedError
@@ -66,7 +70,9 @@ def _command(kind: FleetKind) -> Callable[..., None]:
             now=datetime.now(UTC),
         )
         try:
-            summary = run(run_plan(settings.broker_url, plan, registry, in_flight=in_flight, file=file))
+            summary = run(
+                run_plan(settings.broker_url, plan, registry, in_flight=in_flight, prepare=prepare, file=file)
+            )
         except (RefusedError, WorkerError) as error:
             raise ArceauxError(str(error)) from None
         typer.echo(json.dumps(summary, indent=2))

@@ -128,7 +128,7 @@ async def recorded(url: str) -> AsyncIterator[Callable[[], Awaitable[dict[str, l
 async def test_two_runs_of_a_seed_are_the_same_on_the_wire(broker: Mosquitto, registry_path: Path) -> None:
     """Whatever the pace and the processes, each device says the same bytes in the same order."""
     heard = []
-    for arguments in (("--rate", "max"), ("--speed", "1800", "--processes", "2")):
+    for arguments in (("--rate", "max"), ("--speed", "1800", "--processes", "2", "--prepare")):
         async with recorded(broker.url) as listen:
             ended = await run_command(
                 *("simulate", "city", "--start", "2026-11-21T12:00:00Z", "--duration", "30m", *arguments),
@@ -151,6 +151,7 @@ async def test_what_makes_no_sense_is_told_before_anything_happens(tmp_path: Pat
         (("parking", "--rate", "5", "--speed", "2", "--run", str(file)), "--rate: not together with --speed"),
         (("dwellings", "--processes", "2", "--run", str(file)), "the registry has no dwellings: add a [[dwelling]]"),
         (("parking", "--run", str(there)), f"--run: {there} is there already"),
+        (("parking", "--prepare", "--run", str(file)), "--prepare: say how much with --duration"),
     ):
         ended = await run_command("simulate", *arguments, settings=settings("mqtt://127.0.0.1:1", registry))
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
