@@ -36,6 +36,9 @@ Faults = Annotated[
         help="What goes wrong: all, or kinds such as drop,delay=0.05; see docs/verify.md. Nothing without it."
     ),
 ]
+Prepare = Annotated[
+    bool, typer.Option("--prepare", help="Make all messages before the first is sent: for more a second.")
+]
 RunPath = Annotated[Path | None, typer.Option("--run", help="Write the run's file, which verify needs.")]
 
 commands = typer.Typer(help="Simulate a fleet of sensors.", no_args_is_help=True)
@@ -52,6 +55,7 @@ def _command(kind: FleetKind) -> Callable[..., None]:
         processes: Processes = 1,
         in_flight: InFlight = 1_000,
         faults: Faults = "",
+        prepare: Prepare = False,
         file: RunPath = None,
     ) -> None:
         from simulators.sending.connection import RefusedError
@@ -74,7 +78,9 @@ def _command(kind: FleetKind) -> Callable[..., None]:
             now=datetime.now(UTC),
         )
         try:
-            summary = run(run_plan(settings.broker_url, plan, registry, in_flight=in_flight, file=file))
+            summary = run(
+                run_plan(settings.broker_url, plan, registry, in_flight=in_flight, prepare=prepare, file=file)
+            )
         except (RefusedError, WorkerError) as error:
             raise ArceauxError(str(error)) from None
         typer.echo(json.dumps(summary, indent=2))

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import NamedTuple
 
+import structlog
 from pydantic import BaseModel, ConfigDict
 
 from schemas.registry import Registry
@@ -18,10 +20,15 @@ from simulators.stopping import until_stopped
 from simulators.stream import Plan, stream
 
 _REPORT_SECONDS = 0.25
+_TURN = 1_000
+"""Messages that are prepared between two looks at whether to stop."""
 
 
 class Order(BaseModel):
-    """What one process is to do: its number in the plan, the broker, how many messages may be in flight."""
+    """What one process is to do: its number in the plan, the broker, how many messages may be in flight.
+
+    `prepare` has all messages made before the first is sent.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,6 +36,19 @@ class Order(BaseModel):
     process: int
     broker_url: str
     in_flight: int
+    prepare: bool = False
+
+
+class Prepared(NamedTuple):
+    """What sending needs of a message, and no more: there may be a million of them."""
+
+    due: float
+    shown: datetime
+    topic: str
+    payload: bytes
+    retain: bool
+    expiry: int | None
+    fault: str
 
 
 class Share:
@@ -36,7 +56,8 @@ class Share:
 
     def __init__(self, order: Order, registry: Registry) -> None:
         self._process = order.process
-        self._issued = stream(order.plan, registry, order.process)
+        self._issued: Iterator[Issued | Prepared] = stream(order.plan, registry, order.process)
+        self._prepares = order.prepare
         self._acknowledged = Ranges()
         self._faults: Counter[str] = Counter()
         self._shown: datetime | None = None
@@ -46,6 +67,20 @@ class Share:
             in_flight=order.in_flight,
             on_acknowledged=self._acknowledged.add,
         )
+
+    async def prepare(self, stop: asyncio.Event) -> None:
+        """Make all messages, where that is ordered, unless told to stop."""
+        if not self._prepares:
+            return
+        prepared: deque[Prepared] = deque()
+        for one in self._issued:
+            prepared.append(Prepared(one.due, one.shown, one.topic, one.payload, one.retain, one.expiry, one.fault))
+            if len(prepared) % _TURN == 0:
+                await asyncio.sleep(0)
+                if stop.is_set():
+                    break
+        self._issued = _taken_off(prepared)
+        structlog.get_logger("simulators.share").info("prepared", messages=len(prepared))
 
     async def send(self, stop: asyncio.Event, tell: Callable[[Report], None]) -> None:
         """Send to the end, or until told to stop; `tell` is given a report now, four times a second, and at the end.
@@ -79,7 +114,7 @@ class Share:
             ended=ended,
         )
 
-    def _watched(self) -> Iterator[Issued]:
+    def _watched(self) -> Iterator[Issued | Prepared]:
         for issued in self._issued:
             yield issued
             # Asked for the next one, it has sent this one.
@@ -91,3 +126,9 @@ class Share:
         while True:
             tell(self.report())
             await asyncio.sleep(_REPORT_SECONDS)
+
+
+def _taken_off(prepared: deque[Prepared]) -> Iterator[Prepared]:
+    """Give each, and forget it."""
+    while prepared:
+        yield prepared.popleft()

@@ -112,40 +112,42 @@ class _Run:
         self._reports = {process: Report(process=process) for process in range(plan.processes)}
         self._marked: dict[int, float] = {}
         self._began: float | None = None
+        self._newest = 0.0
 
     def take(self, report: Report) -> None:
         """Take a report up. The run begins with the first."""
         now = time.monotonic()
-        self._began = self._began or now
+        self._began, self._newest = self._began or now, now
         self._reports[report.process] = report
         marked = self._marked.get(report.process)
         if self._file is not None and (report.ended or marked is None or now - marked >= _MARK_SECONDS):
             self._marked[report.process] = now
             self._file.mark(report.mark(datetime.now(UTC)))
 
-    @property
-    def _seconds(self) -> float:
-        return 0.0 if self._began is None else time.monotonic() - self._began
-
     def look(self) -> Standing:
         """Tell how far it is."""
-        return standing(self._plan, self._reports.values(), self._seconds)
+        elapsed = 0.0 if self._began is None else time.monotonic() - self._began
+        return standing(self._plan, self._reports.values(), elapsed)
 
     def summary(self, *, stopped: bool) -> dict[str, Any]:
-        """Sum it up, when it has ended."""
-        return summary(self._plan, self._reports.values(), self._seconds, stopped=stopped)
+        """Sum it up, when it has ended: its time is that from the first report to the last."""
+        seconds = self._newest - (self._began or self._newest)
+        return summary(self._plan, self._reports.values(), seconds, stopped=stopped)
 
 
 async def run_plan(
-    broker_url: str, plan: Plan, registry: Registry, *, in_flight: int, file: Path | None = None
+    broker_url: str, plan: Plan, registry: Registry, *, in_flight: int, prepare: bool = False, file: Path | None = None
 ) -> dict[str, Any]:
     """Publish what a plan issues, to its end or until SIGINT or SIGTERM, and sum it up.
 
-    A broker that is away is waited for. `file` is the run's, which is written anew. Raises ConfigurationError before
-    anything is connected, RefusedError or WorkerError where the broker refuses a message or a process dies.
+    A broker that is away is waited for. With `prepare` all is made before the first is sent. `file` is the run's, which
+    is written anew. Raises ConfigurationError before anything is connected, RefusedError or WorkerError where the
+    broker refuses a message or a process dies.
     """
+    if prepare and plan.duration is None:
+        raise ConfigurationError("--prepare: say how much with --duration")
     orders = [
-        Order(plan=plan, process=process, broker_url=broker_url, in_flight=in_flight)
+        Order(plan=plan, process=process, broker_url=broker_url, in_flight=in_flight, prepare=prepare)
         for process in range(plan.processes)
     ]
     alone = Share(orders[0], registry) if plan.processes == 1 else None
@@ -158,6 +160,7 @@ async def run_plan(
         stop = stack.enter_context(stop_on_signals())
         stack.enter_context(shown(run.look))
         if alone is not None:
+            await alone.prepare(stop)
             await alone.send(stop, run.take)
         else:
             await send_in_processes(orders, stop, run.take)

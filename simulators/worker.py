@@ -34,15 +34,14 @@ def main() -> None:
 async def _work() -> None:
     said = await _standard_input()
     order = Order.model_validate_json(await said.readline())
+    go, stop = asyncio.Event(), asyncio.Event()
+    listening = asyncio.create_task(_listen(said, go, stop))
     share = Share(order, load_registry(order.plan.registry))
+    await share.prepare(stop)
     _tell(Report(process=order.process))
-    if not await said.readline():
-        _tell(Report(process=order.process, ended=True))
-        return
-    stop = asyncio.Event()
-    stopping = asyncio.create_task(_set_at_end(stop, said))
+    await go.wait()
     await share.send(stop, _tell)
-    stopping.cancel()
+    listening.cancel()
 
 
 async def _standard_input() -> asyncio.StreamReader:
@@ -51,9 +50,12 @@ async def _standard_input() -> asyncio.StreamReader:
     return reader
 
 
-async def _set_at_end(stop: asyncio.Event, said: asyncio.StreamReader) -> None:
-    await said.read()
+async def _listen(said: asyncio.StreamReader, go: asyncio.Event, stop: asyncio.Event) -> None:
+    if await said.readline():
+        go.set()
+        await said.read()
     stop.set()
+    go.set()
 
 
 def _tell(report: Report) -> None:

@@ -104,15 +104,12 @@ class Sender:
         `traffic.begin` has started it before.
         """
         source = iter(messages)
-        while True:
+        while not self._stopping.is_set():
             try:
                 await self._converse(source)
             except BrokenError as error:
-                if not self._stopping.is_set():
-                    await self._back_off(str(error))
+                await self._back_off(str(error))
             else:
-                return
-            if self._stopping.is_set():
                 return
 
     def stop(self) -> None:

@@ -14,31 +14,40 @@ from typing import Any
 import psutil
 import pytest
 from harness.broker import Mosquitto
+from harness.city import PARKING
 from harness.clients import client
 from harness.service import environment, run_command
 from harness.waiting import eventually
 
 from simulators.run_file import Run, read_run
 
-REGISTRY = Path(__file__).parents[2] / "deploy/registry.toml"
 SECONDS = 30
 END = "end/of/recording"
+HOMES = "".join(f'[[dwelling]]\nid = "home-{n}"\ndistrict = "centre"\nconsent = true\n' for n in range(2))
 
 
-def settings(url: str, registry: Path = REGISTRY) -> dict[str, str]:
+@pytest.fixture
+def registry_path(tmp_path: Path) -> Path:
+    """Write a registry with some of everything, whose devices are quickly made."""
+    path = tmp_path / "registry.toml"
+    path.write_text(PARKING + HOMES)
+    return path
+
+
+def settings(url: str, registry: Path) -> dict[str, str]:
     return {"ARCEAUX_BROKER_URL": url, "ARCEAUX_REGISTRY": str(registry), "ARCEAUX_LOG_FORMAT": "json"}
 
 
 class Simulation:
     """`arceaux simulate city` in a process of its own."""
 
-    def __init__(self, url: str, directory: Path, *arguments: str) -> None:
-        self.file = directory / "a.run"
-        self._log = directory / "log"
+    def __init__(self, url: str, registry: Path, *arguments: str) -> None:
+        self.file = registry.with_name("a.run")
+        self._log = registry.with_name("log")
         with self._log.open("wb") as log:
             self.process = psutil.Popen(
                 [sys.executable, "-m", "ingest", "simulate", "city", "--run", str(self.file), *arguments],
-                env=environment(settings(url)),
+                env=environment(settings(url, registry)),
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
@@ -77,12 +86,12 @@ class Simulation:
 
 
 @pytest.fixture
-def simulate(broker: Mosquitto, tmp_path: Path) -> Iterator[Callable[..., Simulation]]:
+def simulate(broker: Mosquitto, registry_path: Path) -> Iterator[Callable[..., Simulation]]:
     """Start simulations that leave nothing behind."""
     started: list[Simulation] = []
 
     def start(*arguments: str) -> Simulation:
-        started.append(Simulation(broker.url, tmp_path, *arguments))
+        started.append(Simulation(broker.url, registry_path, *arguments))
         return started[-1]
 
     yield start
@@ -116,19 +125,20 @@ async def recorded(url: str) -> AsyncIterator[Callable[[], Awaitable[dict[str, l
         yield heard
 
 
-async def test_two_runs_of_a_seed_are_the_same_on_the_wire(broker: Mosquitto) -> None:
+async def test_two_runs_of_a_seed_are_the_same_on_the_wire(broker: Mosquitto, registry_path: Path) -> None:
     """Whatever the pace and the processes, each device says the same bytes in the same order."""
     heard = []
-    for arguments in (("--rate", "max"), ("--speed", "600", "--processes", "2")):
+    for arguments in (("--rate", "max"), ("--speed", "1800", "--processes", "2", "--prepare")):
         async with recorded(broker.url) as listen:
             ended = await run_command(
-                *("simulate", "city", "--start", "2026-11-21T12:00:00Z", "--duration", "5m", *arguments),
-                settings=settings(broker.url),
+                *("simulate", "city", "--start", "2026-11-21T12:00:00Z", "--duration", "30m", *arguments),
+                settings=settings(broker.url, registry_path),
             )
             assert ended.returncode == 0, ended.stderr
             heard.append(await listen())
             assert json.loads(ended.stdout)["acknowledged"] == sum(map(len, heard[-1].values()))
-    assert len(heard[0]) > 600
+    assert len(heard[0]) > 100
+    assert any(len(payloads) > 1 for payloads in heard[0].values())
     assert heard[1] == heard[0]
 
 
@@ -141,6 +151,7 @@ async def test_what_makes_no_sense_is_told_before_anything_happens(tmp_path: Pat
         (("parking", "--rate", "5", "--speed", "2", "--run", str(file)), "--rate: not together with --speed"),
         (("dwellings", "--processes", "2", "--run", str(file)), "the registry has no dwellings: add a [[dwelling]]"),
         (("parking", "--run", str(there)), f"--run: {there} is there already"),
+        (("parking", "--prepare", "--run", str(file)), "--prepare: say how much with --duration"),
     ):
         ended = await run_command("simulate", *arguments, settings=settings("mqtt://127.0.0.1:1", registry))
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
@@ -191,7 +202,7 @@ async def test_a_process_that_dies_is_told_and_ends_the_others(simulate: Callabl
     assert not read_run(simulation.file).has_ended
 
 
-async def test_a_refusal_ends_all_processes(tmp_path: Path) -> None:
+async def test_a_refusal_ends_all_processes(tmp_path: Path, registry_path: Path) -> None:
     """Status 1, and what to do; with one process the same is shown of the sender."""
     acl = tmp_path / "acl"
     acl.write_text("topic read #\n")
@@ -201,7 +212,7 @@ async def test_a_refusal_ends_all_processes(tmp_path: Path) -> None:
     try:
         ended = await run_command(
             *("simulate", "city", "--rate", "max", "--duration", "1h", "--processes", "2"),
-            settings=settings(broker.url),
+            settings=settings(broker.url, registry_path),
         )
         assert (ended.returncode, ended.stdout) == (1, "")
         assert "arceaux: the broker refuses what is published to " in ended.stderr
