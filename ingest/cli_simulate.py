@@ -39,6 +39,9 @@ Faults = Annotated[
 Prepare = Annotated[
     bool, typer.Option("--prepare", help="Make all messages before the first is sent: for more a second.")
 ]
+Prepare = Annotated[
+    bool, typer.Option("--prepare", help="Make all messages before the first is sent: for more a second.")
+]
 RunPath = Annotated[Path | None, typer.Option("--run", help="Write the run's file, which verify needs.")]
 
 commands = typer.Typer(help="Simulate a fleet of sensors.", no_args_is_help=True)
