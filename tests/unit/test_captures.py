@@ -184,6 +184,7 @@ def test_captures_can_be_joined(tmp_path: Path) -> None:
         (gzip.compress(b'{"arceaux":"capture","version":9}\n'), "a:1: a capture of version 9"),
         (gzip.compress(header_line(RECORDING) + b"x\n"), "a:2: no JSON"),
     ],
+    ids=["empty", "no gzip", "no header", "another version", "no JSON"],
 )
 def test_what_is_no_capture_is_told(tmp_path: Path, content: bytes, told: str) -> None:
     path = tmp_path / "a"
