@@ -99,7 +99,8 @@ class Examination:
         found = FiguresFound()
         if self._subject.run.plan.kind == "dwellings":
             return found
-        await watch.wait_for(frozenset({topics.live_city, *(topics.live(park.code) for park in registry.car_park)}))
+        ours = frozenset({topics.live_city, *(topics.live(park.code) for park in registry.car_park)})
+        await watch.wait_for(ours)
         states = live.states(registry, newest)
         for park in registry.car_park:
             topic = topics.live(park.code)
@@ -112,6 +113,8 @@ class Examination:
         wanted = live.city(watch.figures.get(topics.live(park.code), {}) for park in registry.car_park)
         retained = watch.figures.get(topics.live_city)
         self._judge(found, topics.live_city, None if retained is None else live.differences(wanted, retained))
+        for topic in sorted(watch.figures.keys() - ours):
+            found.wrong[topic] = "retained for a car park that the registry does not have"
         return found
 
     def _judge(self, found: FiguresFound, topic: str, unlike: list[str] | None) -> None:
@@ -120,6 +123,4 @@ class Examination:
         if topic in self._right:
             found.right += 1
         else:
-            found.wrong[topic] = (
-                "nothing is retained: does the service run?" if unlike is None else "; ".join(unlike or [])
-            )
+            found.wrong[topic] = "nothing is retained: does the service run?" if unlike is None else "; ".join(unlike)
