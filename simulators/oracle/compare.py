@@ -56,9 +56,12 @@ def windows(facts: Facts, limits: tuple[int, int]) -> Iterator[tuple[int, int, F
         first, begin = last + 1, end
 
 
-def strays(facts: Facts, limits: tuple[int, int]) -> Facts:
-    """Give the facts beyond the limits: of clocks that are off."""
-    return facts[(facts["time"] < limits[0]) | (facts["time"] > limits[1])]
+def strays(facts: Facts, stretches: Sequence[tuple[int, int]]) -> Facts:
+    """Give the facts that lie in no stretch of time: of clocks that are off."""
+    is_inside = np.zeros(len(facts), dtype=bool)
+    for first, last in stretches:
+        is_inside |= (facts["time"] >= first) & (facts["time"] <= last)
+    return facts[~is_inside]
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def test_facts_are_told_apart_however_they_are_parted(seed: int, monkeypatch: py
         found = FactsFound()
         seen = []
         for first, last, part in windows(facts, limits):
-            assert len(strays(part, (first, last))) == 0
+            assert len(strays(part, [(first, last)])) == 0
             seen.append((first, last))
             compare_facts(
                 part,
@@ -281,6 +281,12 @@ def test_a_figure_has_its_fields_and_no_others(changes: dict[str, Any], told: st
 def test_a_city_of_what_is_no_figure_has_a_sum() -> None:
     """What a car park says that is no number counts as nothing."""
     assert figures.city([{"free": "many"}, {"free": 3}])["free"] == 3
+
+
+def test_facts_between_two_stretches_of_time_are_strays() -> None:
+    """A run of yesterday's times, sent today, is compared in both: what lies between may be another run's."""
+    facts = np.array([(time, 1, 0, 0, 0, True) for time in (1, 2, 5, 8, 9)], dtype=FACT)
+    assert strays(facts, [(2, 2), (8, 9)])["time"].tolist() == [1, 5]
 
 
 def test_a_time_without_facts_is_looked_at_all_the_same() -> None:
