@@ -94,9 +94,10 @@ class RunFile:
 def read_run(path: Path) -> Run:
     """Read a run's file. Raises ConfigurationError for what is none."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from None
+    lines = content.split(b"\n")
     try:
         run = Run(Plan.model_validate_json(lines[0]))
         for line in lines[1:-1]:  # what stands after the last line end was cut, or is nothing

@@ -56,7 +56,7 @@ class Share:
 
     def __init__(self, order: Order, registry: Registry) -> None:
         self._process = order.process
-        self._issued: Iterator[Issued | Prepared] = stream(order.plan, registry, order.process)
+        self._issued: Iterator[Issued | Prepared] = stream(order.plan, registry, order.process, self._count_fault)
         self._prepares = order.prepare
         self._acknowledged = Ranges()
         self._faults: Counter[str] = Counter()
@@ -120,7 +120,10 @@ class Share:
             # Asked for the next one, it has sent this one.
             self._shown = issued.shown
             if issued.fault:
-                self._faults[issued.fault] += 1
+                self._count_fault(issued.fault)
+
+    def _count_fault(self, fault: str) -> None:
+        self._faults[fault] += 1
 
     async def _report(self, tell: Callable[[Report], None]) -> None:
         while True:

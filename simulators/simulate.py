@@ -24,6 +24,8 @@ from simulators.workers import send_in_processes
 _MARK_SECONDS = 0.95
 """Between two marks of a process in the run's file; reports come four times a second, not quite evenly."""
 
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def make_plan(  # noqa: PLR0913 - what a user may say
     kind: FleetKind,
@@ -53,6 +55,8 @@ def make_plan(  # noqa: PLR0913 - what a user may say
     except ValueError as error:
         raise ConfigurationError(f"--faults: {error}") from None
     begin = start or now - _gained(*pace, duration)
+    if begin < _EARLIEST:
+        raise ConfigurationError(f"--start: not before {_EARLIEST:%Y}, please")
     return Plan(
         kind=kind,
         seed=seed,

@@ -1,7 +1,7 @@
 """What a run issues: a pure function of its plan and the registry, so that it can be made again to be verified."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ from schemas.registry import Registry
 from schemas.topics import Topics
 from simulators.dwellings.model import homes
 from simulators.faults.inject import Injector
-from simulators.faults.kinds import parse_faults
+from simulators.faults.kinds import Fault, parse_faults
 from simulators.fleet import Device, Fleet
 from simulators.pace import Issued, Pace, issue
 from simulators.parking.model import bays_and_counters
@@ -86,15 +86,17 @@ def make_devices(kind: FleetKind, registry: Registry, topics: Topics, seed: int,
     return devices
 
 
-def stream(plan: Plan, registry: Registry, process: int = 0) -> Iterator[Issued]:
-    """Give what one process of a run issues, in its order."""
+def stream(
+    plan: Plan, registry: Registry, process: int = 0, on_lost: Callable[[Fault], None] = lambda _: None
+) -> Iterator[Issued]:
+    """Give what one process of a run issues, in its order; `on_lost` is told of what a fault keeps from being sent."""
     topics = Topics(plan.topic_root)
     devices = make_devices(plan.kind, registry, topics, plan.seed, plan.begin)
     own = devices[process :: plan.processes]
     rate = None if plan.rate is None else plan.rate * len(own) / len(devices)
     issued = issue(Fleet(own), Pace(plan.begin, plan.speed, rate, len(own)), plan.limit)
     faults = parse_faults(plan.faults)
-    return Injector(faults, plan.seed, plan.begin, topics).inject(issued) if faults else issued
+    return Injector(faults, plan.seed, plan.begin, topics, on_lost).inject(issued) if faults else issued
 
 
 def digest(registry: Path) -> str:

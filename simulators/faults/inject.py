@@ -5,7 +5,7 @@ its device and the hour. What is held back keeps its place by the fleet's time, 
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -45,14 +45,22 @@ class _Held:
 
 
 class Injector:
-    """Puts faults into the messages of one process."""
+    """Puts faults into the messages of one process. `on_lost` is told of each message that is not sent."""
 
-    def __init__(self, faults: Faults, seed: int, begin: datetime, topics: Topics) -> None:
+    def __init__(
+        self,
+        faults: Faults,
+        seed: int,
+        begin: datetime,
+        topics: Topics,
+        on_lost: Callable[[Fault], None] = lambda _: None,
+    ) -> None:
         self._of_messages = {fault: faults[fault] for fault in OF_MESSAGES if fault in faults}
         self._of_hours = {fault: faults[fault] for fault in OF_HOURS if fault in faults}
         self._seed = seed
         self._begin = begin
         self._topics = topics
+        self._on_lost = on_lost
         self._devices: dict[str, _Held] = {}
         self._later: list[tuple[datetime, int, Issued]] = []
         self._number = 0
@@ -103,6 +111,7 @@ class Injector:
         first = held.first or issued
         match fault:
             case Fault.SILENT:
+                self._on_lost(fault)
                 return
             case Fault.BURST:
                 self._hold(fault, issued, self._begin + (held.hour + 1) * _HOUR)
@@ -118,6 +127,7 @@ class Injector:
     def _once(self, fault: Fault, how: float, held: _Held, issued: Issued) -> Iterator[Issued]:
         match fault:
             case Fault.DROP:
+                self._on_lost(fault)
                 return
             case Fault.DELAY if not forms.is_untimed(issued):
                 shortest, longest = _DELAY

@@ -54,6 +54,8 @@ OF_HOURS: Final[Faults] = MappingProxyType(
     }
 )
 """Those that a device has for an hour of its time, likewise."""
+LOSING: Final = frozenset({Fault.DROP, Fault.SILENT})
+"""Those by which a message is not sent at all."""
 ALL: Final = "all"
 _DEFAULTS: Final = {**OF_MESSAGES, **OF_HOURS}
 
@@ -91,4 +93,6 @@ def _probability(name: str, text: str) -> float:
         number = -1.0
     if not 0 <= number <= 1:
         raise ValueError(f"{name}: expected a probability from 0 to 1 such as 0.01, not {text!r}")
+    if number == 1 and name in LOSING:
+        raise ValueError(f"{name}: expected less than 1, or nothing would ever be sent")
     return number

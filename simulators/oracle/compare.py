@@ -48,17 +48,20 @@ def windows(facts: Facts, limits: tuple[int, int]) -> Iterator[tuple[int, int, F
     times = facts["time"]
     inside = facts[np.searchsorted(times, limits[0]) : np.searchsorted(times, limits[1], "right")]
     first, begin = limits[0], 0
-    while begin < len(inside):
-        last = int(inside["time"][min(begin + WINDOW, len(inside)) - 1])
+    while first <= limits[1]:
+        is_rest = len(inside) - begin <= WINDOW
+        last = limits[1] if is_rest else int(inside["time"][begin + WINDOW - 1])
         end = int(np.searchsorted(inside["time"], last, "right"))
-        last = limits[1] if end == len(inside) else last
         yield first, last, inside[begin:end]
         first, begin = last + 1, end
 
 
-def strays(facts: Facts, limits: tuple[int, int]) -> Facts:
-    """Give the facts beyond the limits: of clocks that are off."""
-    return facts[(facts["time"] < limits[0]) | (facts["time"] > limits[1])]
+def strays(facts: Facts, stretches: Sequence[tuple[int, int]]) -> Facts:
+    """Give the facts that lie in no stretch of time: of clocks that are off."""
+    is_inside = np.zeros(len(facts), dtype=bool)
+    for first, last in stretches:
+        is_inside |= (facts["time"] >= first) & (facts["time"] <= last)
+    return facts[~is_inside]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ def _compare_group(
         matched = len(kept)
         strangers = max(0, sum(row.received_at <= until for row in kept) - len(wanted))
     else:
-        matched = sum(wanted.get(row.digest, False) for row in kept)
+        matched = sum(wanted.get(digest, False) for digest in {row.digest for row in kept})
         strangers = sum(row.digest not in wanted and row.received_at <= until for row in kept)
     held = min(sure, matched + sum(row.seen for row in rows if row.is_summary))
     found.expected[reason] += sure

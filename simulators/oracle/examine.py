@@ -23,7 +23,6 @@ from simulators.oracle.verdict import FiguresFound, Verdict
 from simulators.oracle.watch import Watch
 
 _DAY = 86_400_000_000
-_NOTHING = (0, -1)
 
 
 class Examination:
@@ -53,11 +52,12 @@ class Examination:
 
     async def _compare_facts(self, tables: Tables) -> FactsFound:
         found = FactsFound()
-        limits = self._limits()
+        stretches = self._stretches()
         untimed = Untimed(self._collected.untimed, micros(self._since))
-        for first, last, facts in windows(self._facts, limits):
-            compare_facts(facts, await tables.between(first, last), found, untimed)
-        beyond = strays(self._facts, limits)
+        for limits in stretches:
+            for first, last, facts in windows(self._facts, limits):
+                compare_facts(facts, await tables.between(first, last), found, untimed)
+        beyond = strays(self._facts, stretches)
         keys = {(time, source) for time, source in zip(beyond["time"].tolist(), beyond["source"].tolist(), strict=True)}
         rows = await tables.at(sorted({time for time, _ in keys}))
         # At the time of a clock that is off, others may have told what they will.
@@ -65,12 +65,16 @@ class Examination:
         await self._compare_untimed(tables, untimed, found)
         return found
 
-    def _limits(self) -> tuple[int, int]:
-        """Give the time of the run, by its sensors' clocks and, for what tells no time, by ours."""
+    def _stretches(self) -> list[tuple[int, int]]:
+        """Give the time of the run, by its sensors' clocks and, for what tells no time, by ours: one or two stretches.
+
+        What lies between two is another run's, perhaps.
+        """
         if self._collected.limits is None:
-            return _NOTHING
+            return []
         first, last = self._collected.limits
-        return first, max(last, micros(self._subject.run.seen or self._since))
+        began, seen = micros(self._since), micros(self._subject.run.seen or self._since)
+        return [(first, max(last, seen))] if began <= last else [(first, last), (began, seen)]
 
     async def _compare_untimed(self, tables: Tables, untimed: Untimed, found: FactsFound) -> None:
         """Look for them since the run began, and a day before: a repeat of what was told last is stored there."""
@@ -99,7 +103,8 @@ class Examination:
         found = FiguresFound()
         if self._subject.run.plan.kind == "dwellings":
             return found
-        await watch.wait_for(frozenset({topics.live_city, *(topics.live(park.code) for park in registry.car_park)}))
+        ours = frozenset({topics.live_city, *(topics.live(park.code) for park in registry.car_park)})
+        await watch.wait_for(ours)
         states = live.states(registry, newest)
         for park in registry.car_park:
             topic = topics.live(park.code)
@@ -112,6 +117,8 @@ class Examination:
         wanted = live.city(watch.figures.get(topics.live(park.code), {}) for park in registry.car_park)
         retained = watch.figures.get(topics.live_city)
         self._judge(found, topics.live_city, None if retained is None else live.differences(wanted, retained))
+        for topic in sorted(watch.figures.keys() - ours):
+            found.wrong[topic] = "retained for a car park that the registry does not have"
         return found
 
     def _judge(self, found: FiguresFound, topic: str, unlike: list[str] | None) -> None:
@@ -120,6 +127,4 @@ class Examination:
         if topic in self._right:
             found.right += 1
         else:
-            found.wrong[topic] = (
-                "nothing is retained: does the service run?" if unlike is None else "; ".join(unlike or [])
-            )
+            found.wrong[topic] = "nothing is retained: does the service run?" if unlike is None else "; ".join(unlike)

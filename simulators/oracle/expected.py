@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from schemas.registry import Registry
 from schemas.topics import Topics
+from simulators.faults.kinds import Fault
 from simulators.fleet import ARRIVAL, Fact
 from simulators.oracle.origins import Origins
 from simulators.pace import Issued
@@ -32,7 +33,10 @@ def numbers(values: Iterable[float | str]) -> Values:
 
 
 class Collected:
-    """What the messages of a run tell, collected one by one. `limits` are the first and last time without a fault."""
+    """What the messages of a run tell, collected one by one.
+
+    `limits` are the first and last time by clocks that are right.
+    """
 
     def __init__(self, registry: Registry, topics: Topics, origins: Origins) -> None:
         self.sources: dict[str, int] = {}
@@ -53,7 +57,7 @@ class Collected:
         may_keep = self._may_keep(issued.topic)
         for fact in issued.facts:
             self._add_fact(fact, sure=sure, may_keep=may_keep)
-        if not issued.fault:
+        if issued.fault != Fault.CLOCK_SKEW:
             self._widen([fact.time for fact in issued.facts if fact.time != ARRIVAL])
         if issued.letters and may_keep:
             self._add_letters(issued, sure=sure)

@@ -14,6 +14,8 @@ _JUDGED_LATE = 5_000_000
 """A figure is judged once a second, and takes a while to be published."""
 _PROVEN = ("over_capacity", "negative_free", "status_contradicts_count")
 """Of `quality`; the others follow from the history of sensors, or from how the service does."""
+_UNPROVEN = ("observed_at", "revision")
+"""Fields that have to be told, whatever they say."""
 
 _LAST_DIGIT = 1.01e-4
 """Of a ratio to four digits: it may be rounded either way."""
@@ -82,18 +84,25 @@ def figure(park: CarPark, state: State, now: int) -> Figure:
 
 def differences(wanted: Figure, retained: Figure) -> list[str]:
     """Tell in what a retained figure differs; of `quality` only what follows from the newest rows is compared."""
+    fields = {*wanted, *_UNPROVEN}
     told = dict(retained)
-    told["quality"] = [name for name in retained.get("quality", ()) if name in _PROVEN]
+    if isinstance(told.get("quality"), list):
+        told["quality"] = [name for name in told["quality"] if name in _PROVEN]
     return [
-        f"{name} is {told.get(name)!r} instead of {value!r}"
-        for name, value in wanted.items()
-        if not _equal(told.get(name), value)
+        *(f"{name} is not told" for name in sorted(fields - told.keys())),
+        *(f"{name} is told, and is no field" for name in sorted(told.keys() - fields)),
+        *(
+            f"{name} is {told[name]!r} instead of {value!r}"
+            for name, value in wanted.items()
+            if name in told and not _equal(told[name], value)
+        ),
     ]
 
 
 def judge(park: CarPark, state: State, retained: Figure, now: int) -> list[str]:
     """Tell in what a retained figure is wrong, whenever in the last seconds it was judged."""
-    catching_up = "catching_up" in retained.get("quality", ())
+    quality = retained.get("quality")
+    catching_up = isinstance(quality, list) and "catching_up" in quality
     times = moments(park, state, now, catching_up=catching_up)
     return min((differences(figure(park, state, time), retained) for time in times), key=len)
 
@@ -102,7 +111,7 @@ def city(figures: Iterable[Figure]) -> Figure:
     """Give what the city's figure has to say, by those of its car parks."""
     figures = list(figures)
     summed = ("capacity", "free", "occupied", "unknown")
-    return {"car_parks": len(figures)} | {name: sum(one.get(name, 0) for one in figures) for name in summed}
+    return {"car_parks": len(figures)} | {name: sum(_number(one.get(name)) for one in figures) for name in summed}
 
 
 def _by_spots(park: CarPark, state: State, now: int, _: int) -> tuple[int, int, list[str]]:
@@ -132,7 +141,13 @@ def _status(state: State, capacity: int, free: int, occupied: int) -> str:
     return "almost_full" if _ALMOST_FULL * most <= capacity else "open"
 
 
+def _number(told: object) -> int:
+    return told if isinstance(told, int) else 0
+
+
 def _equal(told: object, wanted: object) -> bool:
+    if isinstance(told, bool) or isinstance(wanted, bool):
+        return told is wanted
     if isinstance(wanted, float) and isinstance(told, int | float):
         return abs(told - wanted) <= _LAST_DIGIT
     return told == wanted

@@ -15,6 +15,7 @@ from simulators.oracle.subject import CLOCKS, Subject, secrets_of
 from simulators.oracle.verdict import Verdict
 from simulators.oracle.watch import Watch
 from simulators.pace import Issued
+from simulators.run_file import Run
 from simulators.stream import stream
 
 _PAUSE = 0.5
@@ -29,6 +30,16 @@ def collect(subject: Subject, origins: Origins, horizon: timedelta) -> Collected
         for number, issued in enumerate(_sent(subject, process, horizon)):
             collected.add(issued, sure=number in acknowledged)
     return collected
+
+
+def horizon(run: Run, now: datetime, wait: timedelta) -> timedelta:
+    """Tell how long after its start a run that goes on may send while it is verified.
+
+    One that has told nothing of itself for a while was killed: it sends no more.
+    """
+    started, seen = run.started or now, run.seen or now
+    was_killed = now - seen > 2 * CLOCKS
+    return (seen if was_killed else now + wait) - started + CLOCKS
 
 
 def _sent(subject: Subject, process: int, horizon: timedelta) -> Iterator[Issued]:
@@ -47,9 +58,7 @@ async def verify(subject: Subject, wait: timedelta) -> Verdict:
     subject.check()
     secrets = secrets_of(subject)
     origins = Origins(subject.registry, subject.topics, secrets)
-    began = datetime.now(UTC)
-    horizon = began + wait - (subject.run.started or began) + CLOCKS
-    collected = await asyncio.to_thread(collect, subject, origins, horizon)
+    collected = await asyncio.to_thread(collect, subject, origins, horizon(subject.run, datetime.now(UTC), wait))
     examination = Examination(subject, secrets, origins, collected)
     deadline = datetime.now(UTC) + wait
     async with Watch.open(subject.settings.broker, f"{subject.topics.live_city}/#") as watch:

@@ -154,7 +154,22 @@ def test_what_is_dropped_is_not_sent(fault: str) -> None:
     """It is no fact of the run; of a silent device a whole hour is missing."""
     kept = [one.message for one in run(f"{fault}=0.5")]
     assert 0 < len(kept) < MESSAGES * len(DEVICES)
-    assert run(f"{fault}=1") == []
+
+
+@pytest.mark.parametrize("fault", ["drop", "silent"])
+def test_what_is_not_sent_is_counted(fault: str) -> None:
+    """Each message that is lost is told of, with its fault."""
+    lost: list[Fault] = []
+    kept = list(Injector(parse_faults(f"{fault}=0.5"), SEED, BEGIN, TOPICS, lost.append).inject(fleet()))
+    assert set(lost) == {fault}
+    assert len(kept) + len(lost) == MESSAGES * len(DEVICES)
+
+
+@pytest.mark.parametrize("fault", ["drop", "silent"])
+def test_a_fleet_that_never_speaks_is_refused(fault: str) -> None:
+    """The next message would be looked for without end."""
+    with pytest.raises(ValueError, match="nothing would ever be sent"):
+        parse_faults(f"{fault}=1")
 
 
 def test_a_clock_that_is_off_shifts_what_is_told() -> None:

@@ -5,6 +5,7 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,10 @@ from simulators.oracle.compare import FactsFound, Untimed, compare_facts, compar
 from simulators.oracle.expected import FACT, Collected
 from simulators.oracle.origins import Origins, pseudonyms
 from simulators.oracle.tables import Letter, Row
+from simulators.oracle.verify import horizon
 from simulators.pace import Issued
+from simulators.run_file import Mark, Run
+from simulators.stream import Plan
 
 TOPICS = Topics("city")
 NOW = datetime(2026, 11, 21, 22, tzinfo=UTC)
@@ -106,7 +110,7 @@ def test_facts_are_told_apart_however_they_are_parted(seed: int, monkeypatch: py
         found = FactsFound()
         seen = []
         for first, last, part in windows(facts, limits):
-            assert len(strays(part, (first, last))) == 0
+            assert len(strays(part, [(first, last)])) == 0
             seen.append((first, last))
             compare_facts(
                 part,
@@ -245,13 +249,59 @@ def test_a_figure_by_count_follows_the_contract(
 def test_a_figure_may_have_been_judged_a_moment_ago_and_no_longer() -> None:
     """Five seconds before a counter expires or after are both right; where expiry is held, a quarter of an hour."""
     park, state = REGISTRY.car_park[1], state_of(free=[("COME", NOW_MICROS, 30)])["COME"]
-    fresh = dict(figures.figure(park, state, NOW_MICROS))
+    fresh = {"observed_at": None, "revision": 1, **figures.figure(park, state, NOW_MICROS)}
     expired = NOW_MICROS + 15 * MINUTE
     assert figures.judge(park, state, fresh, expired + 1_000_000) == []
     assert figures.judge(park, state, fresh, expired + 10_000_000) != []
     assert figures.judge(park, state, fresh | {"quality": ["catching_up"]}, expired + 10_000_000) == []
     assert figures.judge(park, state, fresh | {"quality": ["stuck"]}, NOW_MICROS) == []
     assert figures.judge(park, state, fresh | {"free": 31}, NOW_MICROS) == ["free is 31 instead of 30"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"quality": None}, "quality is None instead of []"),
+        ({"quality": 5}, "quality is 5 instead of []"),
+        ({"stale": 0}, "stale is 0 instead of False"),
+        ({"fre": 30}, "fre is told, and is no field"),
+    ],
+)
+def test_a_figure_has_its_fields_and_no_others(changes: dict[str, Any], told: str) -> None:
+    """Each of the right type; one that is left out is named, too."""
+    park, state = REGISTRY.car_park[1], state_of(free=[("COME", NOW_MICROS, 30)])["COME"]
+    right = {"observed_at": None, "revision": 1, **figures.figure(park, state, NOW_MICROS)}
+    assert figures.judge(park, state, right, NOW_MICROS) == []
+    assert figures.judge(park, state, right | changes, NOW_MICROS) == [told]
+    for name in right:
+        rest = {key: value for key, value in right.items() if key != name}
+        assert figures.judge(park, state, rest, NOW_MICROS) == [f"{name} is not told"]
+
+
+def test_a_city_of_what_is_no_figure_has_a_sum() -> None:
+    """What a car park says that is no number counts as nothing."""
+    assert figures.city([{"free": "many"}, {"free": 3}])["free"] == 3
+
+
+def test_facts_between_two_stretches_of_time_are_strays() -> None:
+    """A run of yesterday's times, sent today, is compared in both: what lies between may be another run's."""
+    facts = np.array([(time, 1, 0, 0, 0, True) for time in (1, 2, 5, 8, 9)], dtype=FACT)
+    assert strays(facts, [(2, 2), (8, 9)])["time"].tolist() == [1, 5]
+
+
+def test_a_time_without_facts_is_looked_at_all_the_same() -> None:
+    """Of homes without consent nothing is a fact, and what is stored of them has to be found."""
+    assert [(first, last, len(part)) for first, last, part in windows(np.array([], dtype=FACT), (3, 9))] == [(3, 9, 0)]
+
+
+def test_a_run_that_was_killed_sends_no_more() -> None:
+    """What may be sent while it is verified ends with its newest mark, where that is old."""
+    now, minute = datetime(2026, 11, 22, 12, tzinfo=UTC), timedelta(minutes=1)
+    run = Run(Plan(kind="city", seed=1, begin=now, registry=Path("x"), registry_digest=""))
+    run.take(Mark(process=0, at=now - 3 * minute, sent=1, acknowledged=[]))
+    assert horizon(run, now, wait=minute / 2) == minute
+    run.take(Mark(process=0, at=now, sent=2, acknowledged=[]))
+    assert horizon(run, now, wait=minute / 2) == 4.5 * minute
 
 
 def test_the_city_is_the_sum_of_its_car_parks() -> None:

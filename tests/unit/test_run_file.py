@@ -69,10 +69,10 @@ def test_a_cut_file_is_a_run_that_is_not_so_far(path: Path, plan: Plan) -> None:
         assert run.sent == {0: 0, 1: 0} | newest
 
 
-@pytest.mark.parametrize("content", ["", "{}\n", "soon\n", '{"plan": 1}\n{"process": 0}\n'])
+@pytest.mark.parametrize("content", ["", "{}\n", "soon\n", "\xff\n", '{"plan": 1}\n{"process": 0}\n'])
 def test_what_is_no_run_is_told(tmp_path: Path, content: str) -> None:
     path = tmp_path / "other"
-    path.write_text(content)
+    path.write_bytes(content.encode("latin-1"))
     with pytest.raises(ConfigurationError, match="not the file of a run"):
         read_run(path)
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,7 @@ def test_a_registry_without_such_sensors_is_told(kind: FleetKind, what: str) -> 
         ({"speed": 2.0, "duration": None}, "--duration: say how much"),
         ({"duration": timedelta(0)}, "--duration: longer"),
         ({"start": NOON + timedelta(seconds=1)}, "--start: lies in the future"),
+        ({"start": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))}, "--start: not before 1970"),
     ],
 )
 def test_what_makes_no_sense_together_is_told(options: dict[str, Any], what: str) -> None:
