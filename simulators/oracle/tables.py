@@ -59,7 +59,10 @@ class Books(NamedTuple):
 
 
 class Tables:
-    """One snapshot of the database. `ids` are the numbers of the run's sources by table and id."""
+    """One snapshot of the database. `ids` are the numbers of the run's sources by table and id.
+
+    What is held of a home of the run under another sensor's name is a source, too: one that nobody issued.
+    """
 
     def __init__(self, connection: "psycopg.AsyncConnection[tuple[Any, ...]]") -> None:
         self._connection = connection
@@ -67,8 +70,8 @@ class Tables:
 
     @classmethod
     @asynccontextmanager
-    async def snapshot(cls, url: str, sources: Mapping[str, int], secrets: Mapping[str, str]) -> AsyncIterator[Self]:
-        """Open one, of these sources; `secrets` are the homes' pseudonyms by their ids."""
+    async def snapshot(cls, url: str, sources: dict[str, int], secrets: Mapping[str, str]) -> AsyncIterator[Self]:
+        """Open one, of these sources; `secrets` are the homes' pseudonyms by their ids. Strange sensors are added."""
         async with await psycopg.AsyncConnection.connect(url) as connection:
             await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
             await connection.set_read_only(True)
@@ -107,14 +110,20 @@ class Tables:
         """Give the newest events of bays, and the newest free, total and status of counters, by their names."""
         return {name: await self._ask(f"newest_{name}") for name in ("events", "free", "total", "status")}
 
-    async def _find(self, sources: Mapping[str, int], secrets: Mapping[str, str]) -> None:
-        homes = {secret: home for home, secret in secrets.items()}
+    async def _find(self, sources: dict[str, int], secrets: Mapping[str, str]) -> None:
+        told = {name.split("/")[1] for name in sources if name.startswith("dwellings/")}
+        homes = {secret: home for home, secret in secrets.items() if home in told}
+        sensors = [
+            (number, f"dwellings/{homes[secret]}/{name}")
+            for number, secret, name in await self._ask("sensors")
+            if secret in homes
+        ]
+        for _, name in sensors:
+            sources.setdefault(name, len(sources))
         named: dict[str, list[tuple[int, str]]] = {
             "parking_event": await self._ask("bays"),
             "parking_count": await self._ask("counters"),
-            "dwelling_reading": [
-                (number, f"dwellings/{homes.get(secret)}/{name}") for number, secret, name in await self._ask("sensors")
-            ],
+            "dwelling_reading": sensors,
         }
         for table, rows in named.items():
             self.ids[table] = {number: sources[name] for number, name in rows if name in sources}
