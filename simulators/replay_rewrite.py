@@ -24,7 +24,8 @@ class Rewriting:
             if match := pattern.fullmatch(topic):
                 groups = match.groups()
                 found = "".join(part + (group or "") for part, group in zip(parts, (*groups, ""), strict=True))
-                return found.removesuffix("/") if None in groups else found
+                # No topic is empty: a broker ends the connection of whoever publishes to none.
+                return (found.removesuffix("/") if None in groups else found) or topic
         return topic
 
 

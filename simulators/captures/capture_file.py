@@ -31,10 +31,16 @@ class CaptureFile:
 
     def append(self, messages: Iterable[Captured]) -> None:
         """Write messages, and return when they are on the disk. Raises WriteError."""
-        self._write(make_member(content) for content in _contents(messages))
+        try:
+            self._write(make_member(content) for content in _contents(messages))
+        except OSError as error:
+            raise WriteError(
+                f"{self._path}: cannot be written ({error.strerror}); the broker keeps what was not: make room, and go "
+                "on with --append"
+            ) from None
 
     def begin(self, recording: Recording) -> None:
-        """Write the header of a recording."""
+        """Write the header of a recording. Raises OSError."""
         self._write([make_member(header_line(recording))])
 
     def close(self) -> None:
@@ -42,22 +48,17 @@ class CaptureFile:
         os.close(self._descriptor)
 
     def _write(self, members: Iterable[bytes]) -> None:
-        try:
-            for member in members:
-                rest = memoryview(member)
-                while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
-                self.compressed += len(member)
+        for member in members:
+            rest = memoryview(member)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            # Before the next one is begun: after a crash, only the last can be spoilt.
             os.fsync(self._descriptor)
-        except OSError as error:
-            raise WriteError(
-                f"{self._path}: cannot be written ({error.strerror}); the broker keeps what was not: make room, and go "
-                "on with --append"
-            ) from None
+            self.compressed += len(member)
 
 
 def create(path: Path, recording: Recording) -> CaptureFile:
-    """Make a new capture. Raises ConfigurationError where there is a file, or none can be made."""
+    """Make a new capture. Raises ConfigurationError where there is a file or none can be made, else WriteError."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, _MODE)
     except FileExistsError:
@@ -65,15 +66,21 @@ def create(path: Path, recording: Recording) -> CaptureFile:
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be written ({error.strerror})") from None
     file = _lock(path, descriptor)
-    file.begin(recording)
-    _sync_directory(path)
+    try:
+        file.begin(recording)
+        _sync_directory(path)
+    except OSError as error:
+        file.close()
+        # Without its header it could be neither gone on with nor made again.
+        path.unlink()
+        raise WriteError(f"{path}: cannot be written ({error.strerror})") from None
     return file
 
 
 def reopen(path: Path) -> tuple[CaptureFile, Recording, int]:
     """Open a capture to go on with it; give what was recorded, and how many bytes were cut off that a crash had torn.
 
-    Raises ConfigurationError for what is no capture, or cannot be written.
+    Raises ConfigurationError for what is no capture, or cannot be opened, WriteError where the disk is full.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
@@ -88,6 +95,9 @@ def reopen(path: Path) -> tuple[CaptureFile, Recording, int]:
     except ArchiveError as error:
         file.close()
         raise ConfigurationError(f"--append: {error}") from None
+    except OSError as error:
+        file.close()
+        raise WriteError(f"{path}: cannot be written ({error.strerror})") from None
     return file, recording, reader.torn
 
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,6 +11,11 @@ from pydantic_core import from_json
 
 VERSION = 1
 _MARK = "capture"
+_LATEST = 253_402_300_800_000_000
+"""Microseconds from 1970 to the end of the year 9999."""
+_TOPIC = re.compile(r"[^+#\x00]+")
+_LONGEST_TOPIC = 65_535
+"""Bytes that MQTT has for one."""
 
 
 class LineError(ValueError):
@@ -84,6 +90,10 @@ def _message(content: dict[str, Any]) -> Captured:
     at, topic, retain = content.get("at"), content.get("topic"), content.get("retain", False)
     if type(at) is not int or not isinstance(topic, str) or not isinstance(retain, bool):
         raise LineError("no message with `at`, `topic` and perhaps `retain`")
+    if not 0 <= at < _LATEST:
+        raise LineError("`at` is no time from 1970 to 9999 in microseconds")
+    if not _TOPIC.fullmatch(topic) or len(topic.encode()) > _LONGEST_TOPIC:
+        raise LineError("nothing can be published to its `topic`")
     return Captured(at, topic, _payload(content), retain)
 
 

@@ -25,7 +25,7 @@ log = structlog.get_logger("simulators.replay")
 
 @dataclass(frozen=True, slots=True)
 class CapturedMessage:
-    """A message of a capture; its topic is where it goes, and that tells what it says."""
+    """A message of a capture; its topic is where it goes, its route tells what it says."""
 
     time: datetime
     topic: str
@@ -84,9 +84,10 @@ class Capture:
                 yield CapturedMessage(time, topic, message.retain, message.payload, route)
 
     def _find_target(self, topic: str) -> tuple[str, Route]:
-        """Give where messages of a topic go, and what that says of their payloads."""
+        """Give where messages of a topic go, and what that says of their payloads, or else where they came from."""
         target = self._rewriting.topic(topic) if self._rewriting else topic
-        return target, self._topics.parse(target).route
+        route = self._topics.parse(target).route
+        return target, self._topics.parse(topic).route if route is Route.UNROUTABLE else route
 
 
 def _time(message: Captured) -> datetime:

@@ -90,6 +90,9 @@ def _recording(options: RecordOptions, topics: Topics) -> Recording:
             check_filter(text)
         except ValueError as error:
             raise ConfigurationError(f"--topic {text}: {error}") from None
+        if text.startswith(f"{topics.root}/dwellings/") and not options.with_dwellings:
+            # Nothing of it would be written, but for a home's id, in the header.
+            raise ConfigurationError(f"--topic {text}: homes are left out unless --with-dwellings is given")
     homes = f"{topics.root}/dwellings/#"
     default = tuple(text for text in topics.data_filters if options.with_dwellings or text != homes)
     client_id = options.client_id or f"arceaux-record-{secrets.token_hex(4)}"

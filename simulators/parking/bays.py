@@ -70,7 +70,8 @@ class Bay:
     def _settle(self) -> None:
         """Wait for the next change, or for the next heartbeat where that comes first."""
         if self._heartbeat:
-            beat = self.due + self._heartbeat + _HEARTBEAT_JITTER * self._rng.random()
+            jitter = min(_HEARTBEAT_JITTER, self._heartbeat / 2)
+            beat = self.due + self._heartbeat + jitter * self._rng.random()
             if beat < self._changes:
                 self.due, self._cause = beat, Cause.HEARTBEAT
                 return

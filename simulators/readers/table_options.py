@@ -1,7 +1,7 @@
 """What a user writes of a table's columns, checked before anything is read."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -42,7 +42,10 @@ def table_format(
         if not equals or not header:
             raise ConfigurationError(f"--column {text}: expected FIELD=HEADER, such as time=Timestamp")
         if field.startswith(_WIDE):
-            wide[header] = _sensor(text, field.removeprefix(_WIDE))
+            sensor = _sensor(text, field.removeprefix(_WIDE))
+            if header in wide or sensor.name in {one.name for one in wide.values()}:
+                raise ConfigurationError(f"--column {text}: the header or the sensor is told twice")
+            wide[header] = sensor
         elif field in _KNOWN and field not in plain:
             plain[field] = header
         else:
@@ -87,7 +90,7 @@ def _zone(text: str | None) -> ZoneInfo | None:
 def _time_format(text: str | None) -> str | None:
     try:
         if text is not None:
-            datetime.strptime(datetime(2000, 1, 1).strftime(text), text)  # noqa: DTZ001, DTZ007 - only its form matters
+            datetime.strptime(datetime(2000, 1, 1, tzinfo=UTC).strftime(text), text)  # noqa: DTZ007 - only its form matters
     except ValueError as error:
         raise ConfigurationError(f"--time-format: {error}") from None
     return text

@@ -422,9 +422,7 @@ async def test_what_cannot_be_replayed_is_one_line(settings: dict[str, str], tmp
     table = tmp_path / "table.csv"
     table.write_text("a,b\n1,2\n")
     for arguments, status, told in (
-        ([str(tmp_path / "gone.dat")], 2, "cannot be read"),
         ([str(table)], 2, "--dwelling"),
-        ([str(table), "--dwelling", "hut-01"], 1, "not the appliances data set"),
         ([str(unknown)], 1, "nothing in it can be replayed (1 skipped)"),
     ):
         ended = await run_command("replay", *arguments, settings=nobody)

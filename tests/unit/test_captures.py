@@ -1,8 +1,11 @@
 """The format of captures: what is written is read, what a crash has cut is not, and nothing else is left out."""
 
+import errno
 import gzip
 import json
+import os
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,21 +15,24 @@ from hypothesis import strategies as st
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry
 from schemas.topics import Topics
-from simulators.captures.capture_file import MEMBER_SIZE, create, reopen
+from simulators.captures.capture_file import MEMBER_SIZE, WriteError, create, reopen
 from simulators.captures.homes import Owners, Whose
 from simulators.captures.intake import FEW_IN_FLIGHT, LONGEST_WAIT, TICK, Intake
 from simulators.captures.lines import Captured, LineError, Recording, header_line, message_line, read_line
 from simulators.captures.members import make_member
+from simulators.captures.playing import Capture
 from simulators.captures.reading import CaptureReader
 from simulators.captures.record import RecordOptions, open_capture
 from simulators.readers.records import ArchiveError
+from simulators.replay_plan import Span
+from simulators.replay_rewrite import Rewriting
 
 RECORDING = Recording(client_id="recorder", topics=("city/parking/#",), with_dwellings=False)
 TOPICS = Topics("city")
 MESSAGES = st.builds(
     Captured,
     st.integers(0, 2**53),
-    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="+#\0"), min_size=1, max_size=20),
     st.one_of(st.binary(max_size=40), st.text(st.characters(exclude_categories=["Cs"]), max_size=40).map(str.encode)),
     st.booleans(),
 )
@@ -70,6 +76,12 @@ def test_lines_say_what_they_hold() -> None:
         (b'{"at":1.5,"topic":"a","payload":""}', "no message"),
         (b'{"at":true,"topic":"a","payload":""}', "no message"),
         (b'{"topic":"a","payload":""}', "no message"),
+        (b'{"at":-1,"topic":"a","payload":""}', "no time from 1970 to 9999"),
+        (b'{"at":253402300800000000,"topic":"a","payload":""}', "no time from 1970 to 9999"),
+        (b'{"at":1,"topic":"","payload":""}', "nothing can be published"),
+        (b'{"at":1,"topic":"a/#","payload":""}', "nothing can be published"),
+        (b'{"at":1,"topic":"a\\u0000","payload":""}', "nothing can be published"),
+        (b'{"at":1,"topic":"' + b"a" * 65_536 + b'","payload":""}', "nothing can be published"),
         (b'{"at":1,"topic":2,"payload":""}', "no message"),
         (b'{"at":1,"topic":"a","payload":"","retain":1}', "no message"),
         (b'{"arceaux":"plan"}', "no capture"),
@@ -168,6 +180,19 @@ def test_damage_in_the_middle_is_an_error(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
+def test_times_are_shifted_by_where_they_go_or_came_from(tmp_path: Path) -> None:
+    """Sent to another city, or come from one, a message tells its times as before."""
+    messages = [Captured(10**6, f"{root}/parking/A/count", b'{"time":10}') for root in ("city", "other", "third")]
+    path = write(tmp_path / "a", messages)
+    rules = Rewriting(["city/#=elsewhere/#", "other/#=city/#"])
+    played = Capture(path, TOPICS, Span(), rules).script(lambda: False).messages()
+    assert [(message.topic.split("/")[0], message.payload(timedelta(seconds=7))) for message in played] == [
+        ("elsewhere", (b'{"time":17}', True)),
+        ("city", (b'{"time":17}', True)),
+        ("third", (b'{"time":10}', False)),
+    ]
+
+
 def test_captures_can_be_joined(tmp_path: Path) -> None:
     """As files are: each begins with a header, which may also stand between messages."""
     one, other = write(tmp_path / "a", some(3)), write(tmp_path / "b", some(3, 3))
@@ -204,6 +229,39 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
         reopen(tmp_path / "gone")
     with pytest.raises(ConfigurationError, match="cannot be written"):
         create(tmp_path / "no/where", RECORDING)
+
+
+def test_a_full_disk_leaves_no_file_without_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could be neither gone on with nor made again. A capture that is there stays as it was."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = write(tmp_path / "a", some(1))
+    before = list(CaptureReader(path))
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match="No space left"):
+        create(tmp_path / "b", RECORDING)
+    with pytest.raises(WriteError, match="No space left"):
+        reopen(path)
+    assert not (tmp_path / "b").exists()
+    assert list(CaptureReader(path)) == before
+
+
+def test_each_member_is_on_the_disk_before_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a crash spoils the last one only."""
+    file = create(tmp_path / "a", RECORDING)
+    sizes: list[int] = []
+    fsync = os.fsync
+
+    def look(descriptor: int) -> None:
+        fsync(descriptor)
+        sizes.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fsync", look)
+    file.append(some(3, size=MEMBER_SIZE))
+    assert len(set(sizes)) == 3
+    file.close()
 
 
 def test_a_capture_has_one_writer(tmp_path: Path) -> None:
@@ -243,6 +301,9 @@ def test_homes_are_left_out_unless_asked_for(tmp_path: Path) -> None:
     assert recording.topics == ("city/parking/#", "city/dwellings/#", *uplinks)
     with pytest.raises(ConfigurationError, match="--topic a/#/b: expected an MQTT topic filter"):
         open_capture(RecordOptions(tmp_path / "c", ("a/#/b",)), TOPICS)
+    with pytest.raises(ConfigurationError, match="--topic city/dwellings/hut-01/#: homes are left out unless"):
+        open_capture(RecordOptions(tmp_path / "c", ("city/dwellings/hut-01/#",)), TOPICS)
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize(
@@ -251,7 +312,13 @@ def test_homes_are_left_out_unless_asked_for(tmp_path: Path) -> None:
         ("city/parking/A/count", Whose.PUBLIC),
         ("city/dwellings/h/senml", Whose.HOME),
         ("city/dwellings/nobody/anything", Whose.HOME),
+        ("city/dwellings", Whose.HOME),
+        ("rehearsal/dwellings/nobody/senml", Whose.HOME),
+        ("zigbee2mqtt/h/television", Whose.HOME),
+        ("city/parking/h/count", Whose.PUBLIC),
         ("city/live/dwellings/district", Whose.PUBLIC),
+        ("rehearsal/live/dwellings/district", Whose.PUBLIC),
+        ("eu868/application/1/device/00000000000000BB/event/up", Whose.HOME),
         ("application/1/device/00000000000000aa/event/up", Whose.PUBLIC),
         ("application/1/device/00000000000000BB/event/up", Whose.HOME),
         ("application/1/device/00000000000000bb/event/join", Whose.HOME),

@@ -182,6 +182,17 @@ def test_a_bay_tells_changes_and_that_it_lives(registry: Registry) -> None:
     assert repeats
 
 
+def test_a_bay_is_never_silent_for_its_heartbeat(registry: Registry) -> None:
+    """However short that is."""
+    (park,) = only(registry, "S-ARC").car_park
+    heartbeat = timedelta(seconds=20)
+    lively = Registry(car_park=(park.model_copy(update={"heartbeat": heartbeat}),))
+    told: dict[str, list[int]] = defaultdict(list)
+    for one in messages(lively, 5, 0.2):
+        told[one.device].append(one.facts[0].time)
+    assert all(after - before < heartbeat.total_seconds() * 1e6 for t in told.values() for before, after in pairwise(t))
+
+
 def test_a_bay_without_a_heartbeat_speaks_on_change_only(registry: Registry) -> None:
     """With a heartbeat of 0 no state is told twice."""
     (park,) = only(registry, "S-ARC").car_park

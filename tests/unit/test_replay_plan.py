@@ -157,6 +157,7 @@ def test_topics_are_written_anew() -> None:
         (["a/b=c", "a/#=d/#"], "a/e", "d/e"),
         (["a.c=x"], "abc", "abc"),
         (["a/+=b/+"], "a/", "b/"),
+        (["city/#=#"], "city", "city"),
     ],
 )
 def test_the_first_rule_that_fits_gives_the_topic(rules: list[str], topic: str, expected: str) -> None:

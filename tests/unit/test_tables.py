@@ -155,11 +155,21 @@ def test_a_header_without_a_column_is_an_error(tmp_path: Path, content: str, tol
         (COUNTS, {"delimiter": ""}, "--delimiter: expected one character"),
         (COUNTS, {"delimiter": ";;"}, "--delimiter: expected one character"),
         (COUNTS, {"time_format": "%Q"}, "--time-format: "),
+        (["time=t", "value:a=T1", "value:b=T1"], {}, "told twice"),
+        (["time=t", "value:a:Cel=T1", "value:a:K=T2"], {}, "told twice"),
     ],
 )
 def test_a_wrong_mapping_is_refused(columns: list[str], options: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         table_format(columns, **options)
+
+
+def test_a_format_may_have_an_offset(tmp_path: Path) -> None:
+    """Times then need no zone."""
+    records, _ = read(
+        tmp_path, "t,n,f\n03/02/2024 13:00 +0100,A,1\n", ["time=t", "name=n", "free=f"], time_format="%d/%m/%Y %H:%M %z"
+    )
+    assert [record.time for record in records] == [NOON]
 
 
 def test_a_tabulator_can_be_written() -> None:
