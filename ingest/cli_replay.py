@@ -56,8 +56,8 @@ def replay(  # noqa: PLR0913 - what a user may say
 ) -> None:
     """Play an archive or a capture to the broker, as its sensors did. Ctrl-C ends it."""
     from simulators.readers.records import ArchiveError
-    from simulators.replay import ReplayError, run_replay
-    from simulators.replay_options import Written, check_options
+    from simulators.replaying.options import Written, check_options
+    from simulators.replaying.replay import ReplayError, run_replay
     from simulators.sending.connection import RefusedError
 
     settings = settings_in_force()

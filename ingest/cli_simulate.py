@@ -39,9 +39,6 @@ Faults = Annotated[
 Prepare = Annotated[
     bool, typer.Option("--prepare", help="Make all messages before the first is sent: for more a second.")
 ]
-Prepare = Annotated[
-    bool, typer.Option("--prepare", help="Make all messages before the first is sent: for more a second.")
-]
 RunPath = Annotated[Path | None, typer.Option("--run", help="Write the run's file, which verify needs.")]
 
 commands = typer.Typer(help="Simulate a fleet of sensors.", no_args_is_help=True)
@@ -61,9 +58,9 @@ def _command(kind: FleetKind) -> Callable[..., None]:
         prepare: Prepare = False,
         file: RunPath = None,
     ) -> None:
+        from simulators.runs.simulate import make_plan, run_plan
+        from simulators.runs.workers import WorkerError
         from simulators.sending.connection import RefusedError
-        from simulators.simulate import make_plan, run_plan
-        from simulators.workers import WorkerError
 
         settings = settings_in_force()
         registry = registry_of(settings)

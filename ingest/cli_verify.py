@@ -21,7 +21,7 @@ def verify(
     from simulators.oracle.verdict import as_json as report_of
     from simulators.oracle.verdict import as_text
     from simulators.oracle.verify import verify as verify_run
-    from simulators.run_file import read_run
+    from simulators.runs.run_file import read_run
     from simulators.sending.connection import BrokenError, RefusedError
 
     settings = settings_in_force()

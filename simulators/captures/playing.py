@@ -13,8 +13,8 @@ from schemas.topics import Route, Topics
 from simulators.captures.lines import Captured
 from simulators.captures.reading import CaptureReader
 from simulators.captures.shifting import shift_payload
-from simulators.replay_plan import Script, Span
-from simulators.replay_rewrite import Rewriting
+from simulators.replaying.plan import Script, Span
+from simulators.replaying.rewrite import Rewriting
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNSHIFTED = timedelta(0)

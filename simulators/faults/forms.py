@@ -13,7 +13,7 @@ from typing import Any
 from schemas.reasons import Reason
 from schemas.units import conversion, kind_of, scale
 from simulators.fleet import ARRIVAL, Fact, SensorMessage
-from simulators.pace import Issued
+from simulators.runs.pace import Issued
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = ("time", "last_seen")

@@ -15,7 +15,7 @@ from simulators.faults import forms
 from simulators.faults.chance import chance
 from simulators.faults.hostile import hostile
 from simulators.faults.kinds import OF_HOURS, OF_MESSAGES, Fault, Faults
-from simulators.pace import Issued
+from simulators.runs.pace import Issued
 
 _HOUR: Final = timedelta(hours=1)
 _DELAY: Final = (30.0, 1800.0)

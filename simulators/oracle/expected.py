@@ -14,7 +14,7 @@ from schemas.topics import Topics
 from simulators.faults.kinds import Fault
 from simulators.fleet import ARRIVAL, Fact
 from simulators.oracle.origins import Origins
-from simulators.pace import Issued
+from simulators.runs.pace import Issued
 
 FACT = np.dtype([("time", "i8"), ("source", "i4"), ("a", "f8"), ("b", "f8"), ("c", "f8"), ("sure", "?")])
 """`source` numbers Sources, `a` to `c` are the values. A sure one was acknowledged: it has to be stored."""

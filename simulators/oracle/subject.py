@@ -8,8 +8,8 @@ from schemas.registry import Registry
 from schemas.settings import Settings
 from schemas.topics import Topics
 from simulators.oracle.origins import pseudonyms
-from simulators.run_file import Run
-from simulators.stream import digest
+from simulators.runs.run_file import Run
+from simulators.runs.stream import digest
 
 CLOCKS = timedelta(seconds=60)
 """By how much the clock of whoever ran the fleet and the service's may differ."""

@@ -14,9 +14,9 @@ from simulators.oracle.origins import Origins
 from simulators.oracle.subject import CLOCKS, Subject, secrets_of
 from simulators.oracle.verdict import Verdict
 from simulators.oracle.watch import Watch
-from simulators.pace import Issued
-from simulators.run_file import Run
-from simulators.stream import stream
+from simulators.runs.pace import Issued
+from simulators.runs.run_file import Run
+from simulators.runs.stream import stream
 
 _PAUSE = 0.5
 

@@ -8,10 +8,10 @@ from harness.city import PARKING
 from harness.homes import HOME
 from schemas.registry import load_registry
 from schemas.settings import BrokerAddress
-from simulators.ranges import Ranges
-from simulators.run_file import Mark, RunFile
+from simulators.runs.ranges import Ranges
+from simulators.runs.run_file import Mark, RunFile
+from simulators.runs.stream import Plan, digest, stream
 from simulators.sending.sender import Sender
-from simulators.stream import Plan, digest, stream
 
 FAULTS = (
     "all,duplicate=0.05,delay=0.05,reorder=0.04,time_missing=0.03,wrong_epoch_unit=0.05,flapping=0.08,corrupt=0.03,hostile=0.08,"

@@ -16,9 +16,9 @@ from harness.waiting import eventually
 from schemas.registry import load_registry
 from schemas.settings import BrokerAddress
 from simulators.fleet import to_the_millisecond
-from simulators.pace import Issued
+from simulators.runs.pace import Issued
+from simulators.runs.stream import Plan, digest, stream
 from simulators.sending.sender import Sender
-from simulators.stream import Plan, digest, stream
 
 pytestmark = pytest.mark.one_server
 

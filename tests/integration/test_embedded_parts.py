@@ -23,9 +23,9 @@ from simulators.embedded.children import Child, ChildError
 from simulators.embedded.database import DatabaseError, EmbeddedDatabase, embedded_postgres, find_timescaledb
 from simulators.embedded.ports import LOOPBACK, free_port
 from simulators.embedded.state import InUseError
-from simulators.report import Report
-from simulators.share import Order, Share
-from simulators.simulate import make_plan
+from simulators.runs.report import Report
+from simulators.runs.share import Order, Share
+from simulators.runs.simulate import make_plan
 
 QUICK = {"fsync": "off"}
 SECONDS = 20

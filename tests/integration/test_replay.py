@@ -27,8 +27,8 @@ from harness.waiting import eventually
 
 from schemas.registry import load_registry
 from schemas.topics import Topics
-from simulators.replay import Replay, ReplayOptions, run_replay
-from simulators.replay_player import Pacing
+from simulators.replaying.player import Pacing
+from simulators.replaying.replay import Replay, ReplayOptions, run_replay
 from simulators.sending.sender import IN_FLIGHT
 
 NAMES = {"ANTI": "ANTI", "FOCH": "FR_FOCH", "COME": "Place"}

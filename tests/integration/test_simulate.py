@@ -19,7 +19,7 @@ from harness.clients import client
 from harness.service import environment, run_command
 from harness.waiting import eventually
 
-from simulators.run_file import Run, read_run
+from simulators.runs.run_file import Run, read_run
 
 SECONDS = 30
 END = "end/of/recording"

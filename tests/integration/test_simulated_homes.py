@@ -19,7 +19,7 @@ from schemas.settings import BrokerAddress
 from schemas.topics import Topics
 from simulators.dwellings.model import homes
 from simulators.fleet import ARRIVAL, Fleet, to_the_millisecond
-from simulators.pace import Issued, Pace, issue
+from simulators.runs.pace import Issued, Pace, issue
 from simulators.sending.sender import Sender
 
 pytestmark = pytest.mark.one_server

@@ -18,9 +18,9 @@ from schemas.registry import load_registry
 from schemas.settings import BrokerAddress
 from schemas.topics import Route, Topics
 from simulators.fleet import Fact
+from simulators.runs.simulate import make_plan
+from simulators.runs.stream import stream
 from simulators.sending.sender import Sender
-from simulators.simulate import make_plan
-from simulators.stream import stream
 
 pytestmark = pytest.mark.one_server
 

@@ -19,8 +19,8 @@ from harness.waiting import eventually
 
 from schemas.registry import load_registry
 from simulators.faults.kinds import Fault
-from simulators.run_file import Mark, RunFile
-from simulators.stream import stream
+from simulators.runs.run_file import Mark, RunFile
+from simulators.runs.stream import stream
 
 SEED = random.randrange(10**6)
 

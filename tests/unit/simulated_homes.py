@@ -11,7 +11,7 @@ from schemas.registry import Registry, load_registry
 from schemas.topics import Topics
 from simulators.dwellings.model import make_home
 from simulators.fleet import Fleet, announcement
-from simulators.pace import Issued, Pace, issue
+from simulators.runs.pace import Issued, Pace, issue
 
 TOPICS = Topics("city")
 REGISTRY = load_registry(Path(__file__).parents[2] / "deploy/registry.toml")

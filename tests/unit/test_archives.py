@@ -13,7 +13,7 @@ from schemas.registry import Registry, load_registry
 from schemas.topics import Topics
 from simulators.readers import READERS, choose
 from simulators.readers.records import Count, Measurements, Record, Skipped
-from simulators.replay_plan import Addresses, write_script
+from simulators.replaying.plan import Addresses, write_script
 
 FROZEN = {"COME": 174, "CIRC": 585, "GAUMONT-EST": 99, "GAUMONT-OUEST": 216}
 POLLS = "montpellier/polls_2023-01"

@@ -24,8 +24,8 @@ from simulators.captures.playing import Capture
 from simulators.captures.reading import CaptureReader
 from simulators.captures.record import RecordOptions, open_capture
 from simulators.readers.records import ArchiveError
-from simulators.replay_plan import Span
-from simulators.replay_rewrite import Rewriting
+from simulators.replaying.plan import Span
+from simulators.replaying.rewrite import Rewriting
 
 RECORDING = Recording(client_id="recorder", topics=("city/parking/#",), with_dwellings=False)
 TOPICS = Topics("city")

@@ -19,9 +19,9 @@ from simulators.captures.record import _summary
 from simulators.captures.shifting import _TIMES
 from simulators.readers import CAPTURE, READERS, TABLE
 from simulators.readers.table import read_table
-from simulators.replay import Replay, ReplayOptions
-from simulators.replay_options import Written, check_options
-from simulators.replay_plan import Addresses, write_script
+from simulators.replaying.options import Written, check_options
+from simulators.replaying.plan import Addresses, write_script
+from simulators.replaying.replay import Replay, ReplayOptions
 
 REGISTRY = load_registry(ROOT / "deploy/registry.toml")
 

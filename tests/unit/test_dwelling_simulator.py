@@ -26,7 +26,7 @@ from simulators.dwellings.flat import Flat
 from simulators.dwellings.household import ZONE, Household
 from simulators.dwellings.model import homes
 from simulators.fleet import Fleet
-from simulators.pace import Issued, Pace, issue
+from simulators.runs.pace import Issued, Pace, issue
 
 WINTER = datetime(2026, 1, 14, 23, 0, 0, 123_000, tzinfo=UTC)
 SUMMER = datetime(2026, 7, 14, 22, 0, 0, 123_000, tzinfo=UTC)

@@ -14,7 +14,7 @@ from simulators.faults.hostile import CORPUS, hostile
 from simulators.faults.inject import Injector
 from simulators.faults.kinds import OF_HOURS, OF_MESSAGES, Fault, parse_faults
 from simulators.fleet import ARRIVAL, Fact, SensorMessage, micros
-from simulators.pace import Issued
+from simulators.runs.pace import Issued
 
 BEGIN = datetime(2026, 11, 21, 6, tzinfo=UTC)
 TOPICS = Topics("city")

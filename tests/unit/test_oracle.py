@@ -21,9 +21,9 @@ from simulators.oracle.expected import FACT, Collected
 from simulators.oracle.origins import Origins, pseudonyms
 from simulators.oracle.tables import Letter, Row
 from simulators.oracle.verify import horizon
-from simulators.pace import Issued
-from simulators.run_file import Mark, Run
-from simulators.stream import Plan
+from simulators.runs.pace import Issued
+from simulators.runs.run_file import Mark, Run
+from simulators.runs.stream import Plan
 
 TOPICS = Topics("city")
 NOW = datetime(2026, 11, 21, 22, tzinfo=UTC)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from simulators.fleet import Fleet, SensorMessage
-from simulators.pace import Issued, Pace, issue, parse_rate, parse_speed
+from simulators.runs.pace import Issued, Pace, issue, parse_rate, parse_speed
 
 BEGIN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.ranges import Ranges
+from simulators.runs.ranges import Ranges
 
 NUMBERS = st.lists(st.integers(0, 60))
 

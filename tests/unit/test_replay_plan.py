@@ -17,12 +17,12 @@ from schemas.registry import Registry
 from schemas.topics import Topics
 from simulators.progress import Standing, words
 from simulators.readers.records import BayState, Count, Measurements, Record, Sensor, Skipped
-from simulators.replay import ReplayOptions
-from simulators.replay_options import Written, check_options
-from simulators.replay_plan import Addresses, CarParkNames, RecordMessage, Script, Span, record_payload, write_script
-from simulators.replay_player import Pacing
-from simulators.replay_rewrite import Rewriting
-from simulators.replay_timeline import Timeline
+from simulators.replaying.options import Written, check_options
+from simulators.replaying.plan import Addresses, CarParkNames, RecordMessage, Script, Span, record_payload, write_script
+from simulators.replaying.player import Pacing
+from simulators.replaying.replay import ReplayOptions
+from simulators.replaying.rewrite import Rewriting
+from simulators.replaying.timeline import Timeline
 
 NOON = datetime(2024, 2, 3, 12, tzinfo=UTC)
 NOW = datetime(2026, 11, 21, 22, 0, 0, 123_456, tzinfo=UTC)

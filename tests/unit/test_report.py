@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from simulators.progress import words
-from simulators.report import Report, standing, summary
+from simulators.runs.report import Report, standing, summary
+from simulators.runs.stream import Plan
 from simulators.sending.spread import Spread
-from simulators.stream import Plan
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from schemas.faults import ConfigurationError
-from simulators.run_file import Mark, RunFile, read_run
-from simulators.stream import Plan
+from simulators.runs.run_file import Mark, RunFile, read_run
+from simulators.runs.stream import Plan
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -13,9 +13,9 @@ import pytest
 
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry, load_registry
-from simulators.pace import Issued
-from simulators.simulate import ahead, make_plan
-from simulators.stream import FleetKind, Plan, stream
+from simulators.runs.pace import Issued
+from simulators.runs.simulate import ahead, make_plan
+from simulators.runs.stream import FleetKind, Plan, stream
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = ROOT / "deploy/registry.toml"
@@ -24,7 +24,7 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 ISSUE = """
 import hashlib, sys
 from schemas.registry import load_registry
-from simulators.stream import Plan, stream
+from simulators.runs.stream import Plan, stream
 plan = Plan.model_validate_json(sys.argv[1])
 whole = hashlib.sha256()
 for one in stream(plan, load_registry(plan.registry)):

@@ -14,7 +14,7 @@ from schemas.topics import Route
 from simulators.dwellings.model import make_home
 from simulators.dwellings.zigbee import PLANS
 from simulators.fleet import ARRIVAL, Fleet
-from simulators.pace import Issued, Pace, issue
+from simulators.runs.pace import Issued, Pace, issue
 
 BEGIN = datetime(2026, 1, 12, 5, 0, 0, 123_000, tzinfo=UTC)
 HOURS = 16

@@ -15,8 +15,8 @@ from simulators.dwellings.model import homes
 from simulators.faults.inject import Injector
 from simulators.faults.kinds import Fault, parse_faults
 from simulators.fleet import Device, Fleet
-from simulators.pace import Issued, Pace, issue
 from simulators.parking.model import bays_and_counters
+from simulators.runs.pace import Issued, Pace, issue
 
 FleetKind = Literal["parking", "dwellings", "city"]
 

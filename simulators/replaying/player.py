@@ -8,8 +8,8 @@ from itertools import count
 
 from schemas.settings import BrokerAddress
 from simulators.progress import Standing
-from simulators.replay_plan import Script
-from simulators.replay_timeline import Timeline
+from simulators.replaying.plan import Script
+from simulators.replaying.timeline import Timeline
 from simulators.sending.sender import Sender
 
 

@@ -18,9 +18,9 @@ from simulators.captures.playing import Capture
 from simulators.progress import shown
 from simulators.readers import CAPTURE, READERS
 from simulators.readers.table import TableFormat, read_table
-from simulators.replay_plan import Addresses, Script, Span, write_script
-from simulators.replay_player import Pacing, Player
-from simulators.replay_rewrite import Rewriting
+from simulators.replaying.plan import Addresses, Script, Span, write_script
+from simulators.replaying.player import Pacing, Player
+from simulators.replaying.rewrite import Rewriting
 from simulators.sending.spread import Spread
 from simulators.stopping import stop_on_signals, until_stopped
 
@@ -33,7 +33,7 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """What is replayed and how; made by simulators/replay_options.py of what a user wrote."""
+    """What is replayed and how; made by simulators/replaying/options.py of what a user wrote."""
 
     file: Path
     reader: str

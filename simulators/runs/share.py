@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict
 
 from schemas.registry import Registry
 from schemas.settings import BrokerAddress
-from simulators.pace import Issued
-from simulators.ranges import Ranges
-from simulators.report import Report
+from simulators.runs.pace import Issued
+from simulators.runs.ranges import Ranges
+from simulators.runs.report import Report
+from simulators.runs.stream import Plan, stream
 from simulators.sending.sender import Sender
 from simulators.stopping import until_stopped
-from simulators.stream import Plan, stream
 
 _REPORT_SECONDS = 0.25
 _TURN = 1_000
@@ -80,7 +80,7 @@ class Share:
                 if stop.is_set():
                     break
         self._issued = _taken_off(prepared)
-        structlog.get_logger("simulators.share").info("prepared", messages=len(prepared))
+        structlog.get_logger("simulators.runs.share").info("prepared", messages=len(prepared))
 
     async def send(self, stop: asyncio.Event, tell: Callable[[Report], None]) -> None:
         """Send to the end, or until told to stop; `tell` is given a report now, four times a second, and at the end.

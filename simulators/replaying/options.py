@@ -7,14 +7,14 @@ from pathlib import Path
 
 from schemas.faults import ConfigurationError
 from schemas.registry import Registry
-from simulators.pace import parse_speed
 from simulators.readers import CAPTURE, HOME, TABLE, choose
 from simulators.readers.table import TableFormat
 from simulators.readers.table_options import table_format
-from simulators.replay import ReplayOptions
-from simulators.replay_plan import Span
-from simulators.replay_player import Pacing
-from simulators.replay_rewrite import Rewriting
+from simulators.replaying.plan import Span
+from simulators.replaying.player import Pacing
+from simulators.replaying.replay import ReplayOptions
+from simulators.replaying.rewrite import Rewriting
+from simulators.runs.pace import parse_speed
 
 FOREVER = "forever"
 _MOST_ROUNDS = 1_000_000

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from simulators.progress import Standing
-from simulators.run_file import Mark
+from simulators.runs.run_file import Mark
+from simulators.runs.stream import Plan
 from simulators.sending.spread import Spread
-from simulators.stream import Plan
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 

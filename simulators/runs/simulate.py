@@ -12,14 +12,14 @@ from schemas.faults import ConfigurationError
 from schemas.registry import Registry
 from simulators.faults.kinds import parse_faults
 from simulators.fleet import to_the_millisecond
-from simulators.pace import parse_rate
 from simulators.progress import Standing, shown
-from simulators.report import Report, standing, summary
-from simulators.run_file import RunFile
-from simulators.share import Order, Share
+from simulators.runs.pace import parse_rate
+from simulators.runs.report import Report, standing, summary
+from simulators.runs.run_file import RunFile
+from simulators.runs.share import Order, Share
+from simulators.runs.stream import FleetKind, Plan, digest, stream
+from simulators.runs.workers import send_in_processes
 from simulators.stopping import stop_on_signals
-from simulators.stream import FleetKind, Plan, digest, stream
-from simulators.workers import send_in_processes
 
 _MARK_SECONDS = 0.95
 """Between two marks of a process in the run's file; reports come four times a second, not quite evenly."""
@@ -158,7 +158,7 @@ async def run_plan(
     if alone is None:
         stream(plan, registry)  # what does not fit is told here, and not by each process
     if gained := ahead(plan, datetime.now(UTC)):
-        structlog.get_logger("simulators.simulate").warning("clocks_ahead", at_the_end=str(gained))
+        structlog.get_logger("simulators.runs.simulate").warning("clocks_ahead", at_the_end=str(gained))
     with ExitStack() as stack:
         run = _Run(plan, None if file is None else stack.enter_context(RunFile(file, plan)))
         stop = stack.enter_context(stop_on_signals())

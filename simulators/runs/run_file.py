@@ -11,8 +11,8 @@ from typing import IO, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from schemas.faults import ConfigurationError
-from simulators.ranges import Ranges
-from simulators.stream import Plan
+from simulators.runs.ranges import Ranges
+from simulators.runs.stream import Plan
 
 
 class Mark(BaseModel):

@@ -12,16 +12,16 @@ from typing import cast
 
 import structlog
 
-from simulators.report import Report
-from simulators.share import Order
+from simulators.runs.report import Report
+from simulators.runs.share import Order
 from simulators.stopping import GRACE_SECONDS
 
-_COMMAND = (sys.executable, "-m", "simulators.worker")
+_COMMAND = (sys.executable, "-m", "simulators.runs.worker")
 _LINES_KEPT = 10
 _LONGEST_LINE = 2**24
 """Bytes; a report grows with what is acknowledged out of order."""
 
-log = structlog.get_logger("simulators.workers")
+log = structlog.get_logger("simulators.runs.workers")
 
 
 class WorkerError(Exception):

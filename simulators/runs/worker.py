@@ -1,4 +1,4 @@
-"""A process of a run with several: `python -m simulators.worker`, started by the one that the user started.
+"""A process of a run with several: `python -m simulators.runs.worker`, started by the one that the user started.
 
 It reads its order from standard input, a line of JSON, and writes an empty report to standard output when it is ready.
 The next line of standard input starts its clock; then it writes reports. When standard input ends, it ends, too: so it
@@ -13,9 +13,9 @@ import structlog
 import uvloop
 
 from schemas.registry import load_registry
-from simulators.report import Report
+from simulators.runs.report import Report
+from simulators.runs.share import Order, Share
 from simulators.sending.connection import RefusedError
-from simulators.share import Order, Share
 
 
 def main() -> None:

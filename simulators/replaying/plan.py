@@ -10,7 +10,7 @@ from typing import Protocol
 from schemas.registry import Registry
 from schemas.topics import Topics
 from simulators.readers.records import BayState, Count, Measurements, Record, Skipped
-from simulators.replay_rewrite import Rewriting
+from simulators.replaying.rewrite import Rewriting
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
