@@ -41,6 +41,7 @@ class Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._answers: dict[type, asyncio.Future[mqtt5.Packet]] = {}
         self._heard_at = self._loop.time()
+        self._is_reading = True
         self._may_write = asyncio.Event()
         self._may_write.set()
         self.lost: asyncio.Future[str] = self._loop.create_future()
@@ -88,12 +89,14 @@ class Connection(asyncio.Protocol):
 
     def hold(self) -> None:
         """Read no more until `release`; what the broker then sends is kept by its side."""
-        if not self._transport.is_closing() and self._transport.is_reading():
+        if not self._transport.is_closing() and self._is_reading:
+            self._is_reading = False
             self._transport.pause_reading()
 
     def release(self) -> None:
         """Read on."""
-        if not self._transport.is_closing() and not self._transport.is_reading():
+        if not self._transport.is_closing() and not self._is_reading:
+            self._is_reading = True
             self._transport.resume_reading()
 
     async def drain(self) -> None:
@@ -114,7 +117,10 @@ class Connection(asyncio.Protocol):
     async def keep_alive(self) -> None:
         """Ping until the connection ends; end it where nothing comes back. Raises BrokenError then."""
         while not self.lost.done():
-            if self._loop.time() - self._heard_at > KEEP_ALIVE:
+            # While we hold reading, its answers lie unread: that is no dead broker.
+            if not self._is_reading:
+                self._heard_at = self._loop.time()
+            elif self._loop.time() - self._heard_at > KEEP_ALIVE:
                 self.abort(f"the broker said nothing for {KEEP_ALIVE} s")
             self.write(mqtt5.PingReqPacket().write())
             await asyncio.wait([self.lost], timeout=KEEP_ALIVE / 3)

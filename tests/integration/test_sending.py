@@ -174,6 +174,26 @@ async def test_a_frozen_broker_is_noticed(broker: Mosquitto, monkeypatch: pytest
     assert sending.acknowledged == list(range(50))
 
 
+async def test_whoever_holds_reading_is_not_cut_off(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recorder whose disk is slow hears nothing for as long, and that is no dead broker."""
+    held = await connection.connect(BrokerAddress(broker.url), "test", lambda _: None)
+    monkeypatch.setattr(connection, "KEEP_ALIVE", 0.1)
+    alive = asyncio.create_task(held.keep_alive())
+    held.hold()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def elapsed() -> float:
+        return loop.time() - began
+
+    await eventually(elapsed, lambda seconds: seconds > 0.5)
+    assert not held.lost.done()
+    held.release()
+    await held.close()
+    with pytest.raises(connection.BrokenError):
+        await alive
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
