@@ -7,7 +7,6 @@ lost; what was written and whose acknowledgement did not arrive comes twice.
 """
 
 import asyncio
-import random
 import time
 from collections import Counter
 from collections.abc import Coroutine
@@ -23,6 +22,7 @@ from simulators.captures.capture_file import CaptureFile
 from simulators.captures.homes import Owners, Whose
 from simulators.captures.intake import TICK, Intake
 from simulators.captures.lines import Captured, Recording
+from simulators.sending.backoff import Backoff
 from simulators.sending.connection import BrokenError, Connection, connect, subscribe
 
 SESSION_SECONDS = 7 * 24 * 3600
@@ -31,7 +31,6 @@ RECEIVE_MAXIMUM = 8_000
 """Messages in flight to us; not 65535, which the codec leaves unsaid, and mosquitto then takes 20."""
 _MOST_HELD = 32 * 1024 * 1024
 """Bytes that wait to be written, before nothing more is read: the broker keeps the rest."""
-_FIRST_BACK_OFF, _LONGEST_BACK_OFF = 0.25, 5.0
 _MOST_TOPICS = 100_000
 
 ResultT = TypeVar("ResultT")
@@ -80,7 +79,7 @@ class Recorder:
         self._unwritten = self._intake
         self._wake = asyncio.Event()
         self._last_at = 0
-        self._failures = 0
+        self._backoff = Backoff()
         self.started: float | None = None
         self.tally = Tally()
         self.has_ended_session = False
@@ -100,8 +99,7 @@ class Recorder:
         await self._write(self._unwritten.without_repeats(session_present=False))
 
     async def _back_off(self, reason: str, stop: asyncio.Event) -> None:
-        pause = min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1)
-        self._failures += 1
+        pause = self._backoff.wait()
         log.warning("broker_lost", reason=reason, retry_in=round(pause, 2))
         await _unless(stop, asyncio.sleep(pause))
 
@@ -161,7 +159,7 @@ class Recorder:
                 connection.release()
                 await self._write(messages)
                 connection.acknowledge(packet_ids)
-                self._failures = 0
+                self._backoff.reset()
             if connection.lost.done():
                 raise BrokenError(connection.lost.result())
             if is_last:

@@ -21,7 +21,6 @@ from simulators.readers.table import TableFormat, read_table
 from simulators.replaying.plan import Addresses, Script, Span, write_script
 from simulators.replaying.player import Pacing, Player
 from simulators.replaying.rewrite import Rewriting
-from simulators.sending.spread import Spread
 from simulators.stopping import stop_on_signals, until_stopped
 
 _MOST_SKIPPED_TOLD = 10
@@ -94,8 +93,8 @@ class Replay:
             **self._losses(),
             "untimed": 0 if player is None else player.untimed,
             "seconds": 0.0 if player is None else round(player.elapsed, 3),
-            "late": None if traffic is None else _milliseconds(traffic.late),
-            "publish_to_acknowledge": None if traffic is None else _milliseconds(traffic.latency),
+            "late": None if traffic is None else traffic.late.summary(),
+            "publish_to_acknowledge": None if traffic is None else traffic.latency.summary(),
             "stopped": not self.is_complete,
         }
 
@@ -139,10 +138,3 @@ async def run_replay(broker_url: str, registry: Registry, topics: Topics, option
         finally:
             replay.log_losses()
     return replay
-
-
-def _milliseconds(spread: Spread) -> dict[str, float | None]:
-    """Give a spread's quantiles."""
-    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-    quantiles = {name: spread.quantile(share) for name, share in shares.items()}
-    return {name: None if value is None else round(value * 1000, 3) for name, value in quantiles.items()}

@@ -12,8 +12,6 @@ from simulators.runs.run_file import Mark
 from simulators.runs.stream import Plan
 from simulators.sending.spread import Spread
 
-_QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-
 
 class Report(BaseModel):
     """How far a process is: its own messages, and its share of the figures.
@@ -79,16 +77,15 @@ def summary(plan: Plan, reports: Collection[Report], seconds: float, *, stopped:
         "rate": round(acknowledged / seconds, 1) if seconds else None,
         "bytes": sum(report.written for report in reports),
         "faults": dict(sorted(faults.items())),
-        "publish_to_acknowledge": _quantiles([report.latency for report in reports]),
-        "late": _quantiles([report.late for report in reports]) if plan.is_paced else None,
+        "publish_to_acknowledge": _together([report.latency for report in reports]),
+        "late": _together([report.late for report in reports]) if plan.is_paced else None,
         "stopped": stopped,
     }
 
 
-def _quantiles(counts: Collection[list[int]]) -> dict[str, float | None]:
+def _together(counts: Collection[list[int]]) -> dict[str, float | None]:
     """Give the quantiles of all spreads together, in milliseconds."""
     spread = Spread()
     for one in counts:
         spread.update(Spread(one or None))
-    found = {name: spread.quantile(share) for name, share in _QUANTILES.items()}
-    return {name: None if value is None else round(value * 1000, 3) for name, value in found.items()}
+    return spread.summary()

@@ -5,7 +5,6 @@ late is sent at once.
 """
 
 import asyncio
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ import mqtt5
 import structlog
 
 from schemas.settings import BrokerAddress
+from simulators.sending.backoff import Backoff
 from simulators.sending.connection import BrokenError, Connection, RefusedError, connect
 from simulators.sending.traffic import Traffic
 
@@ -28,7 +28,6 @@ _LONGEST_TURN, _MOST_BYTES_AT_ONCE = 0.001, 256 * 1024
 """Seconds of making messages, and about their bytes, before they are handed over and acknowledgements looked at."""
 _SHORTEST_WAIT = 0.001
 """In seconds: the event loop counts no shorter ones, and would spin."""
-_FIRST_BACK_OFF, _LONGEST_BACK_OFF = 0.25, 5.0
 
 log = structlog.get_logger("simulators.sender")
 
@@ -94,7 +93,7 @@ class Sender:
         self._waits_for_room = False
         self._stopping = asyncio.Event()
         self._refusal = ""
-        self._failures = 0
+        self._backoff = Backoff()
         self.traffic = Traffic()
 
     async def run(self, messages: Iterable[Outgoing]) -> None:
@@ -118,8 +117,7 @@ class Sender:
         self._wake.set()
 
     async def _back_off(self, reason: str) -> None:
-        pause = min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1)
-        self._failures += 1
+        pause = self._backoff.wait()
         log.warning("broker_lost", reason=reason, retry_in=round(pause, 2))
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):
@@ -256,7 +254,7 @@ class Sender:
                 "account of ARCEAUX_BROKER_URL write to the sensors' topics, or use another one"
             )
         else:
-            self._failures = 0
+            self._backoff.reset()
             self.traffic.acknowledged += 1
             self.traffic.in_flight = len(self._flights)
             self.traffic.latency.add(time.monotonic() - flight.sent_at)

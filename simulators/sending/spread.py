@@ -2,11 +2,14 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from types import MappingProxyType
 
 _GROWTH = 1.1
 _LEAST = 1e-6
 _BOUNDS = [_LEAST * _GROWTH**bucket for bucket in range(217)]
 """The most seconds that each bucket holds; one more bucket holds what is longer."""
+
+_SUMMARY = MappingProxyType({"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0})
 
 
 class Spread:
@@ -35,3 +38,8 @@ class Spread:
             if count and reached >= wanted:
                 return _BOUNDS[min(bucket, len(_BOUNDS) - 1)]
         return None
+
+    def summary(self) -> dict[str, float | None]:
+        """Give some quantiles in milliseconds, by the names that summaries have for them."""
+        found = {name: self.quantile(share) for name, share in _SUMMARY.items()}
+        return {name: None if seconds is None else round(seconds * 1000, 3) for name, seconds in found.items()}
