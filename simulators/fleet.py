@@ -63,10 +63,16 @@ class Fleet:
         self._devices = devices
         self._due = [(device.due, number) for number, device in enumerate(devices)]
         heapq.heapify(self._due)
+        self._silent = len(devices)
 
     def __len__(self) -> int:
         """How many devices there are."""
         return len(self._devices)
+
+    @property
+    def is_announcing(self) -> bool:
+        """Whether some device has not spoken yet."""
+        return self._silent > 0
 
     @property
     def due(self) -> float:
@@ -78,6 +84,7 @@ class Fleet:
         _, number = self._due[0]
         device = self._devices[number]
         message = device.speak(now)
+        self._silent -= message.sequence == 0
         heapq.heapreplace(self._due, (device.due, number))
         return message
 

@@ -19,25 +19,26 @@ class Pace:
 
     At a speed and at once the sensors' clocks show the fleet's own time since `begin`; at a rate they show when the
     message is due, however much of the fleet's own time lies between two, so that a small fleet can be made to say
-    much. The first `announced` messages come at 200 a second at least then.
+    much.
     """
 
     begin: datetime
     speed: float | None = 1.0
     rate: float | None = None
-    announced: int = 0
 
-    def due(self, number: int, own: float) -> float:
-        """Give the seconds after the start at which a message is due: the `number`-th, `own` seconds after begin."""
+    def due(self, number: int, own: float, first: int = 0) -> float:
+        """Give the seconds after the start at which a message is due: the `number`-th, `own` seconds after begin.
+
+        At a rate the `first` messages come at 200 a second, or more.
+        """
         if self.rate is not None:
-            first = min(number, self.announced)
-            return first / max(self.rate, _ANNOUNCE_RATE) + (number - first) / self.rate
+            quick = min(number, first)
+            return quick / max(self.rate, _ANNOUNCE_RATE) + (number - quick) / self.rate
         return own / self.speed if self.speed is not None else 0.0
 
-    def shown(self, number: int, own: float) -> datetime:
-        """Give what the sensor's clock shows."""
-        seconds = own if self.rate is None else self.due(number, own)
-        return self.begin + timedelta(seconds=seconds)
+    def shown(self, due: float, own: float) -> datetime:
+        """Give what the sensor's clock shows when a message is due."""
+        return self.begin + timedelta(seconds=own if self.rate is None else due)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,17 @@ class Issued:
 
 def issue(fleet: Fleet, pace: Pace, duration: timedelta | None) -> Iterator[Issued]:
     """Let a fleet speak for so long by its sensors' clocks, or for ever."""
-    number = 0
+    number = first = 0
     while len(fleet):
         own = fleet.due
-        shown = pace.shown(number, own)
+        if fleet.is_announcing:
+            first = number + 1
+        due = pace.due(number, own, first)
+        shown = pace.shown(due, own)
         if duration is not None and shown - pace.begin >= duration:
             return
         message = fleet.next_message(shown)
-        yield Issued(pace.due(number, own), shown, message, message.facts)
+        yield Issued(due, shown, message, message.facts)
         number += 1
 
 

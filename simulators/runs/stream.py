@@ -94,7 +94,7 @@ def stream(
     devices = make_devices(plan.kind, registry, topics, plan.seed, plan.begin)
     own = devices[process :: plan.processes]
     rate = None if plan.rate is None else plan.rate * len(own) / len(devices)
-    issued = issue(Fleet(own), Pace(plan.begin, plan.speed, rate, len(own)), plan.limit)
+    issued = issue(Fleet(own), Pace(plan.begin, plan.speed, rate), plan.limit)
     faults = parse_faults(plan.faults)
     return Injector(faults, plan.seed, plan.begin, topics, on_lost).inject(issued) if faults else issued
 

@@ -53,13 +53,13 @@ def test_at_once_is_due_at_once() -> None:
 
 def test_a_rate_spaces_messages_evenly_and_shows_when_they_are_due() -> None:
     """Four a second for three seconds are twelve, whatever the fleet's own time; the first states come at 200."""
-    told = issued(Pace(BEGIN, None, 4.0, announced=2), 3)
+    told = issued(Pace(BEGIN, None, 4.0), 3)
     assert [one.due for one in told] == [0.0, 0.005, *(0.01 + n / 4 for n in range(12))]
     assert [(one.shown - BEGIN).total_seconds() for one in told] == [one.due for one in told]
 
 
 def test_a_high_rate_is_that_of_the_first_states_too() -> None:
-    told = issued(Pace(BEGIN, None, 1000.0, announced=2), 0.01)
+    told = issued(Pace(BEGIN, None, 1000.0), 0.01)
     assert [one.due for one in told] == pytest.approx([n / 1000 for n in range(10)])
 
 
