@@ -1,6 +1,7 @@
 """One process' share of a run: it sends what the plan issues there, and tells how far it is."""
 
 import asyncio
+import gc
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -88,6 +89,9 @@ class Share:
         The clock starts now: what a broker that is away makes late is sent at once when it is back, as devices do.
         Raises RefusedError where the broker refuses a message.
         """
+        # Devices and prepared messages stay: collections that walk them again and again would make messages late.
+        gc.collect()
+        gc.freeze()
         self._sender.traffic.begin(time.monotonic())
         reporting = asyncio.create_task(self._report(tell))
         ended = False
