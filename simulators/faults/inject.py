@@ -26,14 +26,16 @@ _OFFSETS: Final = tuple(
 )
 """How far clocks are off. Well within what is accepted, or well beyond, as the arrival decides that."""
 _RETAINED_SECONDS: Final = 300
+_BESIDE: Final = frozenset({Fault.DUPLICATE, Fault.FLAPPING, Fault.RETAINED_REPLAY, Fault.HOSTILE})
+"""Of these the message itself is sent as it is, and something beside it."""
 
 
 @dataclass(slots=True)
 class _Held:
     """What a device's faults rest on.
 
-    Its present hour with the fault of that and the first message in it; the last message that had no lasting fault;
-    and one that waits for the next.
+    Its present hour with the fault of that and the first message in it; the last message that was sent as it is; and
+    one that waits for the next.
     """
 
     hour: int = -1
@@ -96,7 +98,8 @@ class Injector:
                 yield issued
             else:
                 yield from self._once(fault, drawn.how, held, issued)
-            held.before = issued
+            if fault is None or fault in _BESIDE:
+                held.before = issued
         if waited is not None:
             yield replace(waited, due=issued.due)
 

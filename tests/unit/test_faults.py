@@ -261,6 +261,18 @@ def test_an_old_message_comes_again_retained() -> None:
     assert all(one.message in known and one.facts == one.message.facts and one.expiry for one in again)
 
 
+def test_what_comes_again_retained_was_sent_before() -> None:
+    """It is nothing new: no message that was dropped, cut or held back comes in by that way."""
+    sent: set[tuple[str, bytes]] = set()
+    again = 0
+    for one in run("retained_replay=0.4,drop=0.3,corrupt=0.2,delay=0.1"):
+        if one.retain:
+            again += 1
+            assert (one.topic, one.payload) in sent
+        sent.add((one.topic, one.payload))
+    assert again > 10
+
+
 def test_counters_begin_anew() -> None:
     """A bay counts its messages from 0 each hour; a meter tells less, and so do its facts; a thermometer does not."""
     messages = run("counter_reset=1")
