@@ -1,7 +1,6 @@
 """The lines of a capture: JSON, one a message, and a header before them; docs/replay.md tells the format. No I/O."""
 
 import base64
-import binascii
 import json
 import re
 from typing import Any, NamedTuple
@@ -98,15 +97,16 @@ def _message(content: dict[str, Any]) -> Captured:
 
 
 def _payload(content: dict[str, Any]) -> bytes:
+    told = LineError("neither a `payload` of text nor one in `base64`")
     text, encoded = content.get("payload"), content.get("base64")
     try:
         if isinstance(text, str) and encoded is None:
             return text.encode()
         if isinstance(encoded, str) and text is None:
             return base64.b64decode(encoded, validate=True)
-    except (UnicodeEncodeError, binascii.Error, ValueError):
-        pass
-    raise LineError("neither a `payload` of text nor one in `base64`")
+    except ValueError:  # a lone surrogate, or what is no base64
+        raise told from None
+    raise told
 
 
 def _line(content: dict[str, object]) -> bytes:

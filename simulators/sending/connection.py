@@ -198,14 +198,7 @@ async def connect(
 
     Raises BrokenError where the broker cannot be reached, RefusedError where it does not let us in.
     """
-    context = ssl.create_default_context() if address.tls else None
-    try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(on_packet), address.host, address.port, ssl=context
-            )
-    except (OSError, TimeoutError) as error:
-        raise BrokenError(str(error) or f"no connection within {_ANSWER_SECONDS:.0f} s") from None
+    connection = await _open(address, on_packet)
     packet = mqtt5.ConnectPacket(
         client_id or f"arceaux-{role}-{secrets.token_hex(4)}",
         username=address.username,
@@ -224,6 +217,18 @@ async def connect(
     connection.session_present = answer.session_present
     connection.receive_maximum = answer.receive_max
     connection.maximum_packet_size = answer.max_packet_size or connection.maximum_packet_size
+    return connection
+
+
+async def _open(address: BrokerAddress, on_packet: Callable[[mqtt5.Packet], None]) -> Connection:
+    context = ssl.create_default_context() if address.tls else None
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(on_packet), address.host, address.port, ssl=context
+            )
+    except (OSError, TimeoutError) as error:
+        raise BrokenError(str(error) or f"no connection within {_ANSWER_SECONDS:.0f} s") from None
     return connection
 
 

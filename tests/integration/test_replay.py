@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -317,12 +317,9 @@ async def test_a_terminal_shows_how_far_it_is(settings: dict[str, str], tmp_path
 def read_to_the_end(descriptor: int) -> str:
     """Read what a terminal gets until the other side is closed, which Linux tells by an error."""
     read = b""
-    with os.fdopen(descriptor, "rb", buffering=0) as terminal:
-        try:
-            while part := terminal.read(65_536):
-                read += part
-        except OSError:
-            pass
+    with os.fdopen(descriptor, "rb", buffering=0) as terminal, suppress(OSError):
+        while part := terminal.read(65_536):
+            read += part
     return read.decode()
 
 
