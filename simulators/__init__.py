@@ -1,1 +1,1 @@
-"""Fleets of sensors, captures and replay, the oracle, the demo and the benchmark. Never imports processors or ingest."""
+"""Fleets of sensors, captures, replay, the oracle, the demo and the benchmark. Never imports processors or ingest."""
